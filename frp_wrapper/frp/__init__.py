@@ -1,0 +1,1 @@
+"""All that knows the frp programs: finding, configuring, watching and asking them."""

@@ -1,0 +1,1 @@
+"""Who moved how many bytes: counters, and the ways to fill them."""

@@ -1,0 +1,1 @@
+"""Structured logs, events, metrics and their parser."""
