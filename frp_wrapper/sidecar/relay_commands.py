@@ -1,0 +1,34 @@
+"""The host's wishes about the relay, carried out; loaded with the first tunnel that needs the relay."""
+
+from __future__ import annotations
+
+from frp_wrapper.sidecar.relay import Relay
+from frp_wrapper.sidecar.slots import SlotWriter
+from frp_wrapper.sidecar.wire import Message
+
+
+def execute(relay: Relay | None, message: Message) -> tuple[Relay | None, Message]:
+    """Do what a ``relay_*`` message asks; give the relay (started by the first need) and the answer.
+
+    Raises:
+        OSError: The port cannot be bound, or the system has no epoll.
+    """
+    if message["op"] == "relay_open":
+        if relay is None:
+            relay = Relay(SlotWriter(message["counters"], message["slots"]))
+        host, port = message["target"]
+        bound = relay.open(
+            message["name"],
+            (host, port),
+            slot=message["slot"],
+            port=message["port"],
+            proxy_protocol=message["proxy_protocol"],
+        )
+        return relay, {"port": bound}
+    if relay is None:
+        return relay, {"open": [], "recent": []}
+    if message["op"] == "relay_close":
+        relay.close(message["name"])
+        return relay, {}
+    name = message["name"]
+    return relay, {"open": relay.connections(name), "recent": relay.recent(name)}

@@ -1,0 +1,40 @@
+"""Fixtures for everybody: real frp programs, and a check that no test leaves a process or thread behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("FRP_WRAPPER_INSTALL", "go")
+
+
+@pytest.fixture(scope="session")
+def frpc_path() -> Path:
+    """The frpc of the default version, built from the Go module where it is not there yet."""
+    from frp_wrapper.frp.binary import find
+
+    return find("frpc")
+
+
+@pytest.fixture(scope="session")
+def frps_path() -> Path:
+    """The frps of the default version."""
+    from frp_wrapper.frp.binary import find
+
+    return find("frps")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Fail a test after which a thread of ours still runs."""
+    before = set(threading.enumerate())
+    yield
+    ours = [t for t in threading.enumerate() if t not in before and t.name.startswith("frp-wrapper-")]
+    for thread in ours:
+        thread.join(5.0)
+    left = [thread.name for thread in ours if thread.is_alive()]
+    assert not left, f"threads left behind: {left}"
