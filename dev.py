@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Everything a clone can do, with its own set-up: ``python3 dev.py demo|test|test-fast|lint``.
+
+Needs Python 3.11 or later, and Go (or pip, which can bring it) where no release of frp can be fetched. The first run
+makes a virtual environment in ``.venv``; later ones use it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+FAST = "not integration and not compat and not stress and not install"
+
+
+def run(*command: str | Path, **environment: str) -> int:
+    """Run a command from the project's folder and give its exit code."""
+    try:
+        return subprocess.run([str(part) for part in command], cwd=ROOT, env=os.environ | environment).returncode
+    except KeyboardInterrupt:  # the command has had it too, and has ended in order
+        return 130
+
+
+def prepare(extra: str) -> None:
+    """Make the virtual environment and install the project with the ``extra`` in it, where that is not done yet."""
+    stamp = VENV / f"installed{extra}"
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    print(f"setting up {VENV} ...", flush=True)
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True)
+    code = run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", f".{extra}")
+    if code:
+        sys.exit(f"cannot install the project into {VENV}: see above")
+    stamp.write_text(wanted)
+
+
+def demo(arguments: list[str]) -> int:
+    """Bring up a server, a client and two tunnels with traffic, and show them live."""
+    prepare("")
+    return run(VENV / "bin" / "frpw", "demo", *arguments)
+
+
+def test(arguments: list[str]) -> int:
+    """Run all tests, against real frp programs that are built from the Go module."""
+    prepare("[dev]")
+    return run(PYTHON, "-m", "pytest", "-n", "auto", *arguments, FRP_WRAPPER_INSTALL="go")
+
+
+def test_fast(arguments: list[str]) -> int:
+    """Run the tests that need no frp program."""
+    prepare("[dev]")
+    return run(PYTHON, "-m", "pytest", "-n", "auto", "-m", FAST, *arguments)
+
+
+def lint(arguments: list[str]) -> int:
+    """Check style, format and types."""
+    prepare("[dev]")
+    return (
+        run(PYTHON, "-m", "ruff", "check", *arguments)
+        or run(PYTHON, "-m", "ruff", "format", "--check")
+        or run(PYTHON, "-m", "mypy")
+    )
+
+
+COMMANDS = {"demo": demo, "test": test, "test-fast": test_fast, "lint": lint}
+
+
+def main() -> int:
+    """Run the command that was named."""
+    if sys.version_info < (3, 11):
+        sys.exit(f"Python 3.11 or later is needed; this is {sys.version.split()[0]}")
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in COMMANDS:
+        sys.exit("usage: python3 dev.py " + "|".join(COMMANDS) + " [arguments]")
+    return COMMANDS[name](sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

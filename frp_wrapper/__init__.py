@@ -1,0 +1,103 @@
+"""frp tunnels from Python, and what flows through them.
+
+    from frp_wrapper import FRPClient
+
+    with FRPClient("frp.example.com", auth_token="...") as client:
+        tunnel = client.expose_tcp(3000)
+        print(tunnel.url, tunnel.metrics)
+
+Names are loaded when they are first used: importing the package starts nothing, opens nothing, and costs little.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from frp_wrapper._version import __version__
+
+if TYPE_CHECKING:
+    from frp_wrapper.aio import AsyncFRPClient
+    from frp_wrapper.client import FRPClient
+    from frp_wrapper.config import ClientConfig, HealthCheck, ServerConfig, TunnelConfig, VisitorConfig
+    from frp_wrapper.errors import (
+        AuthenticationError,
+        BinaryNotFoundError,
+        ConfigError,
+        ConnectionFailedError,
+        FRPError,
+        ProcessError,
+        TimeoutError,  # noqa: A004 - the contract names it so
+        TunnelError,
+    )
+    from frp_wrapper.metering.connection import Connection
+    from frp_wrapper.monitoring.events import EventEmitter, EventType
+    from frp_wrapper.monitoring.metrics import TunnelMetrics
+    from frp_wrapper.server import FRPServer
+    from frp_wrapper.tunnel import Tunnel, TunnelStatus, Visitor
+
+_HOMES = {
+    "AsyncFRPClient": "aio",
+    "AuthenticationError": "errors",
+    "BinaryNotFoundError": "errors",
+    "ClientConfig": "config",
+    "ConfigError": "errors",
+    "Connection": "metering.connection",
+    "ConnectionFailedError": "errors",
+    "EventEmitter": "monitoring.events",
+    "EventType": "monitoring.events",
+    "FRPClient": "client",
+    "FRPError": "errors",
+    "FRPServer": "server",
+    "HealthCheck": "config",
+    "ProcessError": "errors",
+    "ServerConfig": "config",
+    "TimeoutError": "errors",
+    "Tunnel": "tunnel",
+    "TunnelConfig": "config",
+    "TunnelError": "errors",
+    "TunnelMetrics": "monitoring.metrics",
+    "TunnelStatus": "tunnel",
+    "Visitor": "tunnel",
+    "VisitorConfig": "config",
+}
+
+__all__ = [
+    "AsyncFRPClient",
+    "AuthenticationError",
+    "BinaryNotFoundError",
+    "ClientConfig",
+    "ConfigError",
+    "Connection",
+    "ConnectionFailedError",
+    "EventEmitter",
+    "EventType",
+    "FRPClient",
+    "FRPError",
+    "FRPServer",
+    "HealthCheck",
+    "ProcessError",
+    "ServerConfig",
+    "TimeoutError",
+    "Tunnel",
+    "TunnelConfig",
+    "TunnelError",
+    "TunnelMetrics",
+    "TunnelStatus",
+    "Visitor",
+    "VisitorConfig",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

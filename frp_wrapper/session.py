@@ -1,0 +1,283 @@
+"""What is known about one frpc: is it logged in, and how is each of its tunnels. Pure logic; it starts nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from frp_wrapper.errors import AuthenticationError, ConnectionFailedError, FRPError, TunnelError
+from frp_wrapper.monitoring.events import EventType
+from frp_wrapper.reasons import REASONS, explain
+from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, public_addresses
+
+Notify = Callable[[EventType, Mapping[str, Any]], None]
+E = TypeVar("E", bound=Endpoint)
+
+_SETTLING = 3.0
+"""Seconds after a login in which an empty status says nothing: frpc may not have loaded its tunnels yet."""
+
+
+class Status(Protocol):
+    """One proxy as frpc's admin API reports it."""
+
+    @property
+    def status(self) -> str:
+        """``running``, ``start error``, ``check failed``, ``new`` or ``wait start``."""
+
+    @property
+    def error(self) -> str:
+        """Why it does not run."""
+
+    @property
+    def remote_addr(self) -> str:
+        """Where visitors reach it."""
+
+
+class Session:
+    """The state of one client, fed with log records (fast hints) and status answers (the slow truth).
+
+    Args:
+        server: The server's host as the user wrote it; it goes into URLs and messages.
+        user: frp's user; frpc up to 0.67 puts it in front of every name.
+        notify: Told of every change, in order; must not block.
+        clock: Seconds on a clock that never goes back.
+    """
+
+    def __init__(
+        self, server: str, user: str, notify: Notify, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._server = server
+        self._prefix = f"{user}." if user else ""
+        self._notify = notify
+        self._clock = clock
+        self._endpoints: dict[str, Endpoint] = {}
+        self._logged_in_since: float | None = None
+        self.changed = threading.Condition(threading.RLock())
+        """Held while anything here changes, and notified after."""
+        self.login_error: FRPError | None = None
+        """Why the last try to log in failed; None since it worked."""
+        self.logins = 0
+        """How often frpc has logged in; more than one means that it had to come back."""
+
+    # What is asked
+
+    @property
+    def connected(self) -> bool:
+        """True while frpc is logged in."""
+        return self._logged_in_since is not None
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the last login; 0.0 while not logged in."""
+        since = self._logged_in_since
+        return self._clock() - since if since is not None else 0.0
+
+    def endpoints(self, kind: type[E]) -> list[E]:
+        """Give the tunnels or the visitors, oldest first."""
+        with self.changed:
+            return [endpoint for endpoint in self._endpoints.values() if isinstance(endpoint, kind)]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._endpoints
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until ``condition`` holds, tested after every change; False when ``timeout`` seconds were not enough."""
+        with self.changed:
+            return self.changed.wait_for(condition, timeout)
+
+    # What happens
+
+    def add(self, endpoint: Endpoint) -> None:
+        """Note a new tunnel or visitor.
+
+        Raises:
+            TunnelError: The name is taken.
+        """
+        with self.changed:
+            if endpoint.id in self._endpoints:
+                raise TunnelError(
+                    f"there is a tunnel or visitor named {endpoint.id!r} already",
+                    reason="name_in_use",
+                    hint="Close the other one first, or give this one another name.",
+                )
+            self._endpoints[endpoint.id] = endpoint
+        self._tell(EventType.TUNNEL_CREATED, endpoint)
+
+    def remove(self, endpoint: Endpoint) -> bool:
+        """Forget an endpoint and mark it closed; False when that was done before."""
+        with self.changed:
+            if self._endpoints.pop(endpoint.id, None) is None:
+                return False
+            endpoint.set_status(TunnelStatus.CLOSED)
+            self._tell(EventType.TUNNEL_CLOSED, endpoint)
+            self.changed.notify_all()
+        return True
+
+    def apply(self, record: Mapping[str, Any]) -> None:
+        """Take in one parsed line of frpc."""
+        handler = _HANDLERS.get(record["type"])
+        if handler is not None:
+            with self.changed:
+                handler(self, record)
+                self.changed.notify_all()
+
+    def apply_status(self, statuses: Mapping[str, Status]) -> None:
+        """Take in an answer of the admin API; ``{}`` means not logged in, unless there are no tunnels."""
+        with self.changed:
+            tunnels = self.endpoints(Tunnel)
+            if statuses and not self.connected:
+                self._log_in()
+            if not statuses and tunnels and self.connected and self.uptime > _SETTLING:
+                self.log_out("server_lost")
+            for name, status in statuses.items():
+                tunnel = self._endpoints.get(name.removeprefix(self._prefix))
+                if isinstance(tunnel, Tunnel):
+                    self._apply_tunnel_status(tunnel, status)
+            self.changed.notify_all()
+
+    def log_out(self, cause: str) -> None:
+        """Note that frpc is not logged in any more: ``server_lost``, ``frpc_ended`` or ``closed``."""
+        with self.changed:
+            if not self.connected:
+                return
+            self._logged_in_since = None
+            self._notify(EventType.CLIENT_DISCONNECTED, {"server": self._server, "cause": cause})
+            for endpoint in self._endpoints.values():
+                was_online = endpoint.status is TunnelStatus.ONLINE
+                endpoint.set_status(TunnelStatus.OFFLINE)
+                if was_online:
+                    self._tell(EventType.TUNNEL_DISCONNECTED, endpoint, cause=cause)
+            self.changed.notify_all()
+
+    def fail_login(self, text: str) -> None:
+        """Note why a login failed; ``text`` is what frpc printed."""
+        with self.changed:
+            self.login_error = login_error(self._server, text)
+            self.changed.notify_all()
+
+    def _log_in(self) -> None:
+        self._logged_in_since = self._clock()
+        self.login_error = None
+        self.logins += 1
+        self._notify(EventType.CLIENT_CONNECTED, {"server": self._server, "logins": self.logins})
+        for endpoint in self._endpoints.values():
+            endpoint.set_status(TunnelStatus.STARTING)
+
+    def _apply_tunnel_status(self, tunnel: Tunnel, status: Status) -> None:
+        if status.status == "running":
+            tunnel.set_addresses(public_addresses(tunnel.config, self._server, status.remote_addr))
+            self._set_online(tunnel)
+        elif status.status == "start error":
+            self._set_error(tunnel, status.error)
+        elif status.status == "check failed":
+            self._set_unhealthy(tunnel)
+
+    def _set_online(self, endpoint: Endpoint) -> None:
+        if endpoint.set_status(TunnelStatus.ONLINE):
+            self._tell(EventType.TUNNEL_CONNECTED, endpoint)
+
+    def _set_error(self, endpoint: Endpoint, text: str) -> None:
+        error = refusal(endpoint.id, text)
+        if error.reason != "ignored" and endpoint.set_status(TunnelStatus.ERROR, error):
+            self._tell_error(endpoint, error, text)
+
+    def _set_unhealthy(self, endpoint: Endpoint) -> None:
+        error = TunnelError(
+            f"the health check of tunnel {endpoint.id!r} fails, so frpc has taken it down",
+            reason="health_check_failed",
+            hint="Look at the local service; the tunnel comes back with the first check that succeeds.",
+        )
+        if endpoint.set_status(TunnelStatus.ERROR, error):
+            self._tell_error(endpoint, error, error.what)
+
+    def _tell(self, event: EventType, endpoint: Endpoint, **data: Any) -> None:
+        known = {"tunnel_id": endpoint.id}
+        if isinstance(endpoint, Tunnel):
+            known |= {
+                "tunnel_type": endpoint.config.tunnel_type,
+                "local_port": endpoint.config.local_port,
+                "url": endpoint.url,
+            }
+        self._notify(event, known | data)
+
+    def _tell_error(self, endpoint: Endpoint, error: FRPError, text: str) -> None:
+        self._tell(EventType.TUNNEL_ERROR, endpoint, error=text, reason=error.reason, hint=error.hint)
+
+    def _named(self, record: Mapping[str, Any]) -> Endpoint | None:
+        name = record.get("tunnel_id")
+        return self._endpoints.get(name.removeprefix(self._prefix)) if name else None
+
+    # What each type of record means
+
+    def _on_login(self, record: Mapping[str, Any]) -> None:
+        if self.connected:
+            self.log_out("server_lost")
+        self._log_in()
+
+    def _on_lost(self, record: Mapping[str, Any]) -> None:
+        self.log_out("server_lost")
+
+    def _on_login_failed(self, record: Mapping[str, Any]) -> None:
+        self.log_out("server_lost")
+        self.fail_login(record.get("error") or record["message"])
+
+    def _on_tunnel_up(self, record: Mapping[str, Any]) -> None:
+        endpoint = self._named(record)
+        if endpoint is None or not self.connected:
+            return
+        if isinstance(endpoint, Tunnel) and _address_may_change(endpoint):
+            return  # online once the status has told where
+        self._set_online(endpoint)
+
+    def _on_tunnel_error(self, record: Mapping[str, Any]) -> None:
+        if (endpoint := self._named(record)) is not None:
+            self._set_error(endpoint, record.get("error") or record["message"])
+
+    def _on_health_failed(self, record: Mapping[str, Any]) -> None:
+        if (endpoint := self._named(record)) is not None:
+            self._set_unhealthy(endpoint)
+
+
+_HANDLERS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
+    "client_connected": Session._on_login,
+    "client_disconnected": Session._on_lost,
+    "heartbeat_timeout": Session._on_lost,
+    "connecting": Session._on_lost,  # since frp 0.53 the only sign that the server is gone
+    "reconnecting": Session._on_lost,
+    "login_failed": Session._on_login_failed,
+    "login_rejected": Session._on_login_failed,
+    "login_failed_exit": Session._on_login_failed,
+    "tunnel_connected": Session._on_tunnel_up,
+    "visitor_started": Session._on_tunnel_up,
+    "tunnel_error": Session._on_tunnel_error,
+    "visitor_error": Session._on_tunnel_error,
+    "health_check_failed": Session._on_health_failed,
+}
+
+
+def _address_may_change(tunnel: Tunnel) -> bool:
+    """Say whether only a status answer can tell where this tunnel is reachable now."""
+    if tunnel.config.tunnel_type in ("tcp", "udp"):
+        return tunnel.url is None or not tunnel.config.remote_port  # frps may pick another port at each login
+    return tunnel.url is None and tunnel.config.tunnel_type in ("http", "https", "tcpmux")
+
+
+def login_error(server: str, text: str) -> ConnectionFailedError:
+    """Give the exception for a failed login from what frpc printed."""
+    reason = explain(text)
+    kind = AuthenticationError if reason.code in ("auth_failed", "auth_timeout") else ConnectionFailedError
+    return kind(f"cannot log in to frps at {server}: {text}", reason=reason.code, hint=reason.hint)
+
+
+def refusal(name: str, text: str) -> TunnelError:
+    """Give the exception for a refused tunnel from what frps answered."""
+    reason = explain(text)
+    return TunnelError(f"the server refuses tunnel {name!r}: {text}", reason=reason.code, hint=reason.hint)
+
+
+TRANSIENT = frozenset(
+    {"server_unreachable", "server_timeout", "unknown_host", "server_closed", "network_unreachable"} & REASONS.keys()
+)
+"""Reasons for a failed login that may go away by themselves."""
