@@ -166,7 +166,7 @@ class FRPServer:
         host = self._wanted.bind_host
         chosen = {field: free_port(host) for field in _PORT_FIELDS if getattr(self._wanted, field) == 0}
         self.config = replace(self._wanted, **chosen)
-        self._parser = StreamParser()
+        self._parser = StreamParser("frps")
         self._tail: deque[str] = deque(maxlen=30)
         self._started = False
         self._ended: str | None = None

@@ -64,7 +64,7 @@ class Frpc:
         self._proxies: dict[str, Table] = {}
         self._visitors: dict[str, Table] = {}
         self._tail: deque[str] = deque(maxlen=30)
-        self._parser = StreamParser()
+        self._parser = StreamParser("frpc")
         self.folder = workdir.create()
         self._config_path = self.folder / "frpc.toml"
         self._choose_admin_port()
