@@ -18,7 +18,7 @@ from frp_wrapper.frp.frpc import Frpc, Record
 from frp_wrapper.frp.toml import proxy_table, visitor_table
 from frp_wrapper.metering.tunnel_meters import Metering
 from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
-from frp_wrapper.session import TRANSIENT, Session, refusal
+from frp_wrapper.session import TRANSIENT, Session
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
 
 __all__ = ["FRPClient"]
@@ -66,6 +66,7 @@ class FRPClient(Exposing):
         self.events = EventEmitter()
         """Handlers for what happens; they run on a thread of this client."""
         self._lock = threading.RLock()
+        self._naming = threading.Lock()
         self._frpc: Frpc | None = None
         self._crashes = 0
         self._new_session()
@@ -162,8 +163,10 @@ class FRPClient(Exposing):
                 reason="own_admin_port",
                 hint="Expose the port of your service.",
             )
-        tunnel = Tunnel(config, self, self._metering.meter(config))
-        self._session.add(tunnel)
+        with self._naming:
+            self._session.require_free(config.name)
+            tunnel = Tunnel(config, self, self._metering.meter(config))
+            self._session.add(tunnel)
         self._apply(tunnel, lambda: frpc.set_proxy(self._proxy_table(config)), timeout)
         return tunnel
 
@@ -203,6 +206,7 @@ class FRPClient(Exposing):
         self._dispatcher = EventDispatcher(self.events, self.config.server)
         self._session = Session(self.config.server, self.config.user, self._dispatcher.post)
         self._closing = threading.Event()
+        self._relay_lost = False
         self._status_wanted = threading.Event()
 
     def _start(self, path: Path) -> None:
@@ -210,7 +214,7 @@ class FRPClient(Exposing):
         self._crashes = 0
         version = tuple(int(part) for part in binary_version(path).split(".")[:3])
         frpc = Frpc(self.config, path, (version[0], version[1], version[2]), self)
-        self._metering = Metering(frpc)
+        self._metering = Metering(self.config, frpc)
         self._status_thread = threading.Thread(
             target=self._watch_status, name=f"frp-wrapper-status-{self.config.server}", daemon=True
         )
@@ -286,7 +290,7 @@ class FRPClient(Exposing):
 
     def _discard(self, endpoint: Endpoint) -> None:
         if self._session.remove(endpoint) and isinstance(endpoint, Tunnel):
-            endpoint.stop_metering()
+            self._metering.discard(endpoint.config)
 
     # Told by frpc, on the supervisor's thread
 
@@ -309,8 +313,9 @@ class FRPClient(Exposing):
                 self._session.changed.notify_all()
 
     def on_repaired(self) -> None:
-        """Set up again what lived in the sidecar."""
-        self._metering.reopen()
+        """Have the status thread set up again what lived in the sidecar: this one reads the sidecar's answers."""
+        self._relay_lost = True
+        self._status_wanted.set()
 
     # The slow truth
 
@@ -322,6 +327,9 @@ class FRPClient(Exposing):
             frpc = self._frpc
             if self._closing.is_set() or frpc is None:
                 return
+            if self._relay_lost:
+                self._relay_lost = False
+                self._metering.reopen()
             try:
                 self._session.apply_status(frpc.status())
             except FRPError:  # frpc is starting or away; its lines say so

@@ -316,7 +316,8 @@ class ClientConfig:
         udp_packet_size: Bytes; the same as on the server.
         nat_hole_stun_server: For xtcp.
         metadatas: Handed to plugins of the server.
-        log_level: How much frpc says.
+        log_level: How much frpc says; at ``debug`` (and ``trace``) it names each connection, without which
+            ``meter="passive"`` has nothing to go by.
         extra: Further keys of frpc's configuration, nested and spelled as frp spells them; they win over all others.
     """
 
@@ -343,7 +344,7 @@ class ClientConfig:
     udp_packet_size: int | None = None
     nat_hole_stun_server: str | None = None
     metadatas: Mapping[str, str] = field(default_factory=dict)
-    log_level: LogLevel = "info"
+    log_level: LogLevel = "debug"
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

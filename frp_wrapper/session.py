@@ -89,6 +89,19 @@ class Session:
 
     # What happens
 
+    def require_free(self, name: str) -> None:
+        """Refuse a name that a tunnel or visitor of this client has.
+
+        Raises:
+            TunnelError: The name is taken.
+        """
+        if name in self._endpoints:
+            raise TunnelError(
+                f"there is a tunnel or visitor named {name!r} already",
+                reason="name_in_use",
+                hint="Close the other one first, or give this one another name.",
+            )
+
     def add(self, endpoint: Endpoint) -> None:
         """Note a new tunnel or visitor.
 
@@ -96,12 +109,7 @@ class Session:
             TunnelError: The name is taken.
         """
         with self.changed:
-            if endpoint.id in self._endpoints:
-                raise TunnelError(
-                    f"there is a tunnel or visitor named {endpoint.id!r} already",
-                    reason="name_in_use",
-                    hint="Close the other one first, or give this one another name.",
-                )
+            self.require_free(endpoint.id)
             self._endpoints[endpoint.id] = endpoint
         self._tell(EventType.TUNNEL_CREATED, endpoint)
 

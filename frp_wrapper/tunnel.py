@@ -183,10 +183,6 @@ class Tunnel(Endpoint):
         """Note where it is reachable, for the client only."""
         self._addresses = addresses
 
-    def stop_metering(self) -> None:
-        """Stop counting, for the client only; `metrics` keeps the last numbers."""
-        self._meter.close()
-
 
 class Visitor(Endpoint):
     """The local end of a secret tunnel of somebody else; made by the ``visit_*`` methods of a client."""

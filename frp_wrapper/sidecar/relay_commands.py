@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frp_wrapper.sidecar.relay import Relay
-from frp_wrapper.sidecar.slots import SlotWriter
+from frp_wrapper.sidecar.slots import Slots
 from frp_wrapper.sidecar.wire import Message
 
 
@@ -15,7 +15,7 @@ def execute(relay: Relay | None, message: Message) -> tuple[Relay | None, Messag
     """
     if message["op"] == "relay_open":
         if relay is None:
-            relay = Relay(SlotWriter(message["counters"], message["slots"]))
+            relay = Relay(Slots(message["counters"], message["slots"]))
         host, port = message["target"]
         bound = relay.open(
             message["name"],

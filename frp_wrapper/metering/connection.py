@@ -1,0 +1,37 @@
+"""One connection of a visitor, as far as it can be known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+__all__ = ["Connection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection through a tunnel; times are timezone-aware UTC.
+
+    Attributes:
+        visitor: The visitor's ``address:port`` as the server sees it; None where nothing tells it (only the relay can).
+        opened_at: When frpc handed it to the local service.
+        closed_at: When it ended; None while it is open.
+        bytes_sent: Payload bytes from the local service to the visitor; None: not measured.
+        bytes_received: Payload bytes from the visitor to the local service; None: not measured.
+        local_address: The ``address:port`` that the local service sees as its peer.
+        error: Why it failed; None: it did not.
+    """
+
+    visitor: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+    bytes_sent: int | None
+    bytes_received: int | None
+    local_address: str | None = None
+    error: str | None = None
+
+    @property
+    def duration(self) -> float:
+        """Seconds from opening to closing, or to now."""
+        end = self.closed_at or datetime.now(self.opened_at.tzinfo)
+        return (end - self.opened_at).total_seconds()

@@ -1,0 +1,235 @@
+"""What the Linux kernel knows about TCP sockets: netlink sock_diag, without any privilege.
+
+The kernel counts payload bytes for every TCP socket (``TCP_INFO``). A dump gives the counters of open sockets; a multicast
+group gives the last counters of every socket that closes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import ipaddress
+import socket
+import struct
+import sys
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_REQUEST_AND_DUMP = 0x301
+_NLMSG_ERROR = 2
+_NLMSG_DONE = 3
+_INET_DIAG_REQ_BYTECODE = 1
+_INET_DIAG_INFO = 2
+_BC_JMP = 1
+_BC_DEST_EQUAL = 12
+_TCP_DESTROY_GROUPS = 1 << 0 | 1 << 2
+"""IPv4 and IPv6. The socket must be bound to them: joining by option brings nothing."""
+_SO_ATTACH_FILTER = 26
+_OPEN_STATES = 0xFFF & ~(1 << 6 | 1 << 10)
+"""All but TIME_WAIT, whose sockets hold no counters any more, and LISTEN."""
+_MAX_FILTERED_PORTS = 64
+"""More ports than this are sorted out here rather than by the kernel."""
+_BUFFER = 1 << 20
+_REQUEST = struct.Struct("=IHHIIBBBBIHH16s16sIII")
+_HEADER = struct.Struct("=IH")
+_ATTRIBUTE = struct.Struct("=HH")
+_BYTES = struct.Struct("=QQ")
+_MESSAGE = 88
+"""Offset of the attributes: the netlink header and ``inet_diag_msg``."""
+_BYTES_IN_TCP_INFO = 120
+_SYN = 1
+_FIN = 1
+
+
+class SocketKey(NamedTuple):
+    """What tells one TCP socket of this machine from all others: both addresses, as the kernel writes them."""
+
+    ports: bytes
+    source: bytes
+    destination: bytes
+
+    @property
+    def destination_port(self) -> int:
+        """The port at the far end."""
+        return int.from_bytes(self.ports[2:], "big")
+
+
+class Sample(NamedTuple):
+    """The counters of one socket: payload bytes that it sent (and that were acknowledged) and received."""
+
+    key: SocketKey
+    sent: int
+    received: int
+
+
+def socket_key(local: str, remote: str) -> SocketKey:
+    """Give the key of a socket from its two ends, written ``address:port`` as Go does.
+
+    Raises:
+        ValueError: They are not addresses.
+    """
+    (source, source_port), (destination, destination_port) = _address(local), _address(remote)
+    return SocketKey(struct.pack(">HH", source_port, destination_port), source, destination)
+
+
+def _address(text: str) -> tuple[bytes, int]:
+    host, _, port = text.rpartition(":")
+    address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    return address.packed.ljust(16, b"\0"), int(port)
+
+
+class Dumper:
+    """Asks the kernel for the counters of open sockets; not for two threads at once.
+
+    Raises:
+        OSError: This system has no sock_diag.
+    """
+
+    def __init__(self) -> None:
+        self._socket = _open()
+        self._buffer = bytearray(1 << 17)
+
+    def dump(self, ports: Collection[int], *, ipv6: bool) -> Iterator[Sample]:
+        """Give the sockets that lead to one of these ports."""
+        filter_ = _bytecode(ports) if len(ports) <= _MAX_FILTERED_PORTS else b""
+        for family in (socket.AF_INET, socket.AF_INET6) if ipv6 else (socket.AF_INET,):
+            self._socket.send(_request(family, filter_))
+            yield from self._answers()
+
+    def close(self) -> None:
+        """Close the netlink socket."""
+        self._socket.close()
+
+    def _answers(self) -> Iterator[Sample]:
+        while True:
+            size = self._socket.recv_into(self._buffer)
+            offset = 0
+            while offset < size:
+                length, kind = _HEADER.unpack_from(self._buffer, offset)
+                if kind == _NLMSG_DONE:
+                    return
+                if kind == _NLMSG_ERROR:
+                    code = -struct.unpack_from("=i", self._buffer, offset + 16)[0]
+                    raise OSError(code, "sock_diag refuses the request")
+                sample = _sample(self._buffer, offset, length, closed=False)
+                if sample is not None:
+                    yield sample
+                offset += length + 3 & ~3
+
+
+class DestroyEvents:
+    """The last counters of each socket that closes.
+
+    Raises:
+        OSError: This system has no sock_diag.
+    """
+
+    def __init__(self) -> None:
+        self._socket = _open()
+        self._socket.bind((0, _TCP_DESTROY_GROUPS))
+        self._socket.setblocking(False)
+        self._buffer = bytearray(1 << 16)
+
+    def fileno(self) -> int:
+        """Give the descriptor, for a selector."""
+        return self._socket.fileno()
+
+    def only(self, ports: Collection[int]) -> None:
+        """Have the kernel drop the events of sockets that lead to other ports."""
+        _attach_filter(self._socket, ports if len(ports) <= _MAX_FILTERED_PORTS else None)
+
+    def read(self) -> Sample | None:
+        """Give the next event, None when there is none now.
+
+        Raises:
+            LostEventsError: The kernel had to drop some; only a dump can tell what is still open.
+        """
+        while True:
+            try:
+                size = self._socket.recv_into(self._buffer)
+            except BlockingIOError:
+                return None
+            except OSError as exc:
+                if exc.errno == errno.ENOBUFS:
+                    raise LostEventsError from exc
+                raise
+            sample = _sample(self._buffer, 0, size, closed=True)
+            if sample is not None:
+                return sample
+
+    def close(self) -> None:
+        """Close the netlink socket."""
+        self._socket.close()
+
+
+class LostEventsError(Exception):
+    """The kernel had no room for some events."""
+
+
+def _open() -> socket.socket:
+    if not sys.platform.startswith("linux"):
+        raise OSError(errno.EPROTONOSUPPORT, "only Linux has sock_diag")
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+    netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    netlink.settimeout(2.0)
+    return netlink
+
+
+def _request(family: int, bytecode: bytes) -> bytes:
+    attribute = _ATTRIBUTE.pack(4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode if bytecode else b""
+    any_socket = (0, 0, bytes(16), bytes(16), 0, 0xFFFFFFFF, 0xFFFFFFFF)
+    head = (_SOCK_DIAG_BY_FAMILY, _REQUEST_AND_DUMP, 1, 0, family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0)
+    return _REQUEST.pack(_REQUEST.size + len(attribute), *head, _OPEN_STATES, *any_socket) + attribute
+
+
+def _bytecode(ports: Collection[int]) -> bytes:
+    """Build a kernel filter: the destination port is one of these."""
+    code = b""
+    for port in ports:
+        test = struct.pack("=BBHBBH", _BC_DEST_EQUAL, 8, 12, 0, 0, port)
+        code = test + (struct.pack("=BBH", _BC_JMP, 4, 4 + len(code)) + code if code else b"")
+    return code
+
+
+def _attach_filter(netlink: socket.socket, ports: Collection[int] | None) -> None:
+    """Attach a classic BPF program that lets the events of these destination ports through; None: all."""
+    accept, drop = (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)
+    load_port = (0x28, 0, 0, 22)
+    if ports is None:
+        program = [accept]
+    else:
+        tests = [(0x15, len(ports) - number, 0, port) for number, port in enumerate(ports)]
+        program = [load_port, *tests, drop, accept] if ports else [drop]
+    code = b"".join(struct.pack("HBBI", *step) for step in program)
+    buffer = ctypes.create_string_buffer(code)
+    netlink.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HxxxxxxQ", len(program), ctypes.addressof(buffer))
+    )
+
+
+def _sample(buffer: bytearray, offset: int, length: int, *, closed: bool) -> Sample | None:
+    at = offset + _MESSAGE
+    end = offset + length
+    while at + 4 <= end:
+        size, kind = _ATTRIBUTE.unpack_from(buffer, at)
+        if kind == _INET_DIAG_INFO and size >= 4 + _BYTES_IN_TCP_INFO + _BYTES.size:
+            acknowledged, received = _BYTES.unpack_from(buffer, at + 4 + _BYTES_IN_TCP_INFO)
+            return _payload(_key(buffer, offset), acknowledged, received, closed=closed)
+        at += max(size, 4) + 3 & ~3
+    return None
+
+
+def _key(buffer: bytearray, offset: int) -> SocketKey:
+    start = offset + 20
+    return SocketKey(
+        bytes(buffer[start : start + 4]), bytes(buffer[start + 4 : start + 20]), bytes(buffer[start + 20 : start + 36])
+    )
+
+
+def _payload(key: SocketKey, acknowledged: int, received: int, *, closed: bool) -> Sample:
+    """Take off what the kernel counts besides payload: the SYN, and the FIN of each side once it is closed."""
+    own = _SYN + (_FIN if closed else 0)
+    peers = _FIN if closed else 0
+    return Sample(key, max(0, acknowledged - own), max(0, received - peers))

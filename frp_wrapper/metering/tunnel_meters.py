@@ -1,0 +1,188 @@
+"""Gives each tunnel of a client its meter: passive, relay, or none."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from frp_wrapper.config import ClientConfig, TunnelConfig
+from frp_wrapper.errors import FRPError
+from frp_wrapper.metering import passive
+from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.ledger import Ledger
+from frp_wrapper.metering.passive import PassiveMeter
+from frp_wrapper.metering.relay_meter import Counters, RelayMeter, Sidecar
+from frp_wrapper.monitoring.metrics import TunnelMetrics
+
+_TELLING_LEVELS = frozenset({"debug", "trace"})
+"""Levels of frpc's log at which it names each connection."""
+
+
+class Meter(Protocol):
+    """What counts one tunnel; see `frp_wrapper.tunnel.TunnelMeter`."""
+
+    def read(self, tunnel_id: str) -> TunnelMetrics:
+        """Give the numbers of this moment."""
+
+    def connections(self) -> list[Connection]:
+        """Give the open connections."""
+
+    def recent(self) -> list[Connection]:
+        """Give the last closed connections."""
+
+    def close(self) -> None:
+        """Stop counting."""
+
+
+class Metering:
+    """The meters of one client.
+
+    Args:
+        config: The client; frpc names connections only at log level debug or trace.
+        sidecar: Where the relay of this client lives.
+    """
+
+    def __init__(self, config: ClientConfig, sidecar: Sidecar) -> None:
+        self._named_connections = config.log_level in _TELLING_LEVELS
+        self._prefix = f"{config.user}." if config.user else ""
+        self._sidecar = sidecar
+        self._lock = threading.Lock()
+        self._counters: Counters | None = None
+        self._passive: dict[str, LedgerMeter] = {}
+        self._relayed: dict[str, RelayMeter] = {}
+
+    def meter(self, config: TunnelConfig) -> Meter:
+        """Make the meter of a new tunnel.
+
+        Raises:
+            ProcessError: It shall be relayed, and the relay cannot.
+        """
+        with self._lock:
+            if config.meter == "relay" and config.tunnel_type not in ("udp", "sudp") and config.plugin is None:
+                self._counters = self._counters or Counters(self._sidecar.folder)
+                relayed = self._relayed[config.name] = RelayMeter(config, self._sidecar, self._counters)
+                return relayed
+            if config.meter == "off" or config.plugin is not None or not self._named_connections:
+                return NoMeter()
+            meter = self._passive[config.name] = LedgerMeter(config)
+            return meter
+
+    def relay_address(self, config: TunnelConfig) -> tuple[str, int] | None:
+        """Give where frpc must connect to for a relayed tunnel, None for others."""
+        relayed = self._relayed.get(config.name)
+        return ("127.0.0.1", relayed.port) if relayed else None
+
+    def discard(self, config: TunnelConfig) -> None:
+        """Stop counting a tunnel; its last numbers stay readable."""
+        with self._lock:
+            meter = self._passive.pop(config.name, None) or self._relayed.pop(config.name, None)
+        if meter is not None:
+            meter.close()
+
+    def on_record(self, record: Mapping[str, Any]) -> None:
+        """Take in a line of frpc that tells of a connection."""
+        name = record["tunnel_id"]
+        meter = self._passive.get(name.removeprefix(self._prefix)) if name else None
+        if meter is None:
+            return
+        if record["type"] == "connection_opened" and "service_addr" in record:
+            meter.opened(record["local_addr"], record["service_addr"])
+        elif record["type"] == "connection_error" and "local_port" in record:
+            meter.ledger.failed()
+
+    def reopen(self) -> None:
+        """Set up the relay again in a new sidecar."""
+        for meter in list(self._relayed.values()):
+            with contextlib.suppress(FRPError):  # closed meanwhile, or the sidecar is gone again
+                meter.open()
+
+    def close(self) -> None:
+        """Close all meters."""
+        for meter in [*self._passive.values(), *self._relayed.values()]:
+            meter.close()
+        self._passive.clear()
+        self._relayed.clear()
+        if self._counters is not None:
+            self._counters.close()
+
+
+class LedgerMeter:
+    """Counts one tunnel from frpc's lines and, where the system has sock_diag, the kernel's counters."""
+
+    def __init__(self, config: TunnelConfig) -> None:
+        assert config.local_port is not None
+        self._port = config.local_port
+        self._kernel: PassiveMeter | None = None
+        if config.tunnel_type not in ("udp", "sudp"):
+            with contextlib.suppress(OSError):
+                self._kernel = passive.watch(self._port)
+        self._source = "passive" if self._kernel is not None else None
+        self.ledger = Ledger(measured=self._kernel is not None)
+
+    def opened(self, local: str, remote: str) -> None:
+        """Note a connection that frpc made, named by its two ends."""
+        if self._kernel is not None:
+            self._kernel.opened(self.ledger, local, remote)
+
+    def read(self, tunnel_id: str) -> TunnelMetrics:
+        """Give the numbers of this moment; None for what is not measured on this system."""
+        if self._kernel is not None:
+            self._kernel.refresh()
+        return _finished(self.ledger, tunnel_id, self._source)
+
+    def connections(self) -> list[Connection]:
+        """Give the open connections."""
+        if self._kernel is not None:
+            self._kernel.refresh()
+        return self.ledger.connections()
+
+    def recent(self) -> list[Connection]:
+        """Give the last closed connections."""
+        return self.ledger.recent()
+
+    def close(self) -> None:
+        """Stop counting; the last numbers stay readable."""
+        kernel, self._kernel = self._kernel, None
+        if kernel is not None:
+            kernel.refresh()
+            kernel.forget(self.ledger)
+            passive.unwatch(kernel, self._port)
+
+
+class NoMeter:
+    """Counts nothing, and says so."""
+
+    def read(self, tunnel_id: str) -> TunnelMetrics:
+        """Give nothing but unknowns."""
+        return TunnelMetrics(tunnel_id, None, None, None, None)
+
+    def connections(self) -> list[Connection]:
+        """Give nothing."""
+        return []
+
+    def recent(self) -> list[Connection]:
+        """Give nothing."""
+        return []
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _finished(ledger: Ledger, tunnel_id: str, source: str | None) -> TunnelMetrics:
+    if source is None:
+        return TunnelMetrics(tunnel_id, None, None, None, None)
+    totals = ledger.totals()
+    return TunnelMetrics(
+        tunnel_id=tunnel_id,
+        bytes_sent=totals.bytes_sent,
+        bytes_received=totals.bytes_received,
+        connection_count=totals.connections,
+        error_count=totals.errors,
+        last_activity=totals.last_activity,
+        open_connections=totals.open,
+        source=source,
+        as_of=datetime.now(UTC),
+    )

@@ -1,0 +1,170 @@
+"""One relayed connection: its two sockets, the two directions between them, and its place in the counters."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from frp_wrapper.sidecar.proxy_protocol import read_header
+from frp_wrapper.sidecar.pump import PipePool, Pump
+from frp_wrapper.sidecar.slots import Field, Slots
+
+if TYPE_CHECKING:
+    from frp_wrapper.sidecar.relay import Gate
+
+_MAX_HEADER = 4096
+
+
+class Link:
+    """A connection from frpc to a local service.
+
+    frpc's health checks come without a PROXY header where one is expected; they pass, but are not counted as visitors.
+
+    Args:
+        gate: The tunnel.
+        incoming: From frpc.
+        outgoing: To the local service; may still be connecting.
+        peer: frpc's ``address:port``.
+        slots: Where to count.
+        buffer: Shared by the thread.
+        pipes: Shared by the thread.
+    """
+
+    __slots__ = (
+        "_closed_at", "_down", "_error", "_head", "_opened_at", "_received", "_sent", "_slots", "_up", "_visitor",
+        "closed", "counted", "gate", "incoming", "outgoing", "peer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        gate: Gate,
+        incoming: socket.socket,
+        outgoing: socket.socket,
+        peer: str,
+        slots: Slots,
+        buffer: bytearray,
+        pipes: PipePool,
+    ) -> None:
+        self.gate = gate
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self.peer = peer
+        self.closed = False
+        self.counted = False
+        self._slots = slots
+        self._up = Pump(incoming, outgoing, buffer, pipes)
+        self._down = Pump(outgoing, incoming, buffer, pipes)
+        self._head: bytes | None = b""
+        """What has come of the PROXY header; None: it has been dealt with."""
+        self._visitor: str | None = None
+        self._sent = 0
+        self._received = 0
+        self._opened_at = time.time()
+        self._closed_at: float | None = None
+        self._error: str | None = None
+        if gate.proxy_protocol == "none":
+            self._head = None
+            self.count()
+
+    @property
+    def done(self) -> bool:
+        """Both directions have come to their end."""
+        return self._up.finished and self._down.finished
+
+    def error_of(self, descriptor: int) -> str:
+        """Say why a socket failed."""
+        end = self.incoming if descriptor == self.incoming.fileno() else self.outgoing
+        return os.strerror(end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
+    def mark(self, descriptor: int, *, readable: bool, writable: bool) -> None:
+        """Note what epoll says of one of the sockets."""
+        reading, writing = (
+            (self._up, self._down) if descriptor == self.incoming.fileno() else (self._down, self._up)
+        )
+        reading.readable |= readable
+        writing.writable |= writable
+
+    def advance(self) -> bool:
+        """Move what can be moved, and count it; True when there is more to do at once.
+
+        Raises:
+            OSError: One of the sockets failed.
+        """
+        try:
+            if self._head is not None and self._up.readable:
+                self._read_head()
+            more = self._head is None and self._up.run()
+            return self._down.run() or more
+        finally:
+            self._account()
+
+    def count(self) -> None:
+        """Take this connection for a visitor's."""
+        if not self.counted:
+            self.counted = True
+            self._slots.add(self.gate.slot, Field.CONNECTIONS, 1)
+            self._slots.add(self.gate.slot, Field.OPEN, 1)
+            self._slots.write(self.gate.slot, Field.LAST_ACTIVITY, time.time_ns())
+
+    def close(self, error: str | None) -> None:
+        """Close both sockets."""
+        if self.closed:
+            return
+        self.closed = True
+        self._closed_at = time.time()
+        self._error = error
+        self._up.close()
+        self._down.close()
+        self.incoming.close()
+        self.outgoing.close()
+        if self.counted:
+            self._slots.add(self.gate.slot, Field.OPEN, -1)
+            self._slots.write(self.gate.slot, Field.LAST_ACTIVITY, time.time_ns())
+
+    def describe(self) -> dict[str, Any]:
+        """Give what is known of it; times are seconds since the epoch."""
+        return {
+            "visitor": self._visitor,
+            "opened_at": self._opened_at,
+            "closed_at": self._closed_at,
+            "bytes_sent": self._sent,
+            "bytes_received": self._received,
+            "local_address": self.peer,
+            "error": self._error,
+        }
+
+    def _read_head(self) -> None:
+        assert self._head is not None
+        try:
+            data = self.incoming.recv(_MAX_HEADER)
+        except BlockingIOError:
+            self._up.readable = False
+            return
+        self._head += data
+        header = read_header(self._head)
+        if header is None and data and len(self._head) < _MAX_HEADER:
+            return
+        self._begin(self._head, header.size if header else 0, header.visitor if header else None)
+        self._up.ended = not data
+
+    def _begin(self, head: bytes, size: int, visitor: str | None) -> None:
+        self._head = None
+        self._visitor = visitor
+        if size:
+            self.count()
+        self._up.push(head if self.gate.proxy_protocol == "keep" else head[size:])
+        self._up.moved += len(head) - size
+
+    def _account(self) -> None:
+        received, self._up.moved = self._up.moved, 0
+        sent, self._down.moved = self._down.moved, 0
+        if not (received or sent) or not self.counted:
+            return
+        self._received += received
+        self._sent += sent
+        slot = self.gate.slot
+        self._slots.add(slot, Field.BYTES_RECEIVED, received)
+        self._slots.add(slot, Field.BYTES_SENT, sent)
+        self._slots.write(slot, Field.LAST_ACTIVITY, time.time_ns())

@@ -1,0 +1,191 @@
+"""Moves the bytes of one direction of a relayed connection, without ever blocking."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+
+BUFFER = 65536
+_PIPE = 1 << 20
+_MAX_PIPES = 48
+"""The kernel grants a user 64 MiB of pipes; beyond it they shrink to one page."""
+_BUDGET = 16
+"""Pieces that one direction may move before the others have their turn."""
+_SMALL = 16384
+_SMALL_RUN = 4
+"""So many small pieces in a row end the bulk mode: copying is cheaper than two splices then."""
+
+
+class PipePool:
+    """Pipes for `os.splice`, lent only while bytes are in them."""
+
+    def __init__(self) -> None:
+        self._free: list[tuple[int, int]] = []
+        self._made = 0
+
+    def take(self) -> tuple[int, int] | None:
+        """Give an empty pipe, or None when all are in use."""
+        if self._free:
+            return self._free.pop()
+        if self._made >= _MAX_PIPES:
+            return None
+        try:
+            pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe[0], fcntl.F_SETPIPE_SZ, _PIPE)
+        self._made += 1
+        return pipe
+
+    def give_back(self, pipe: tuple[int, int], *, empty: bool) -> None:
+        """Take a pipe back; one that still holds bytes is thrown away with them."""
+        if empty:
+            self._free.append(pipe)
+            return
+        self._made -= 1
+        os.close(pipe[0])
+        os.close(pipe[1])
+
+    def close(self) -> None:
+        """Close the pipes that are not lent."""
+        while self._free:
+            for descriptor in self._free.pop():
+                os.close(descriptor)
+
+
+class Pump:
+    """One direction: from ``source`` to ``sink``.
+
+    It copies through one shared buffer, and changes to `os.splice` while the pieces are large. The caller sets
+    ``readable`` and ``writable`` at every edge that epoll reports.
+
+    Args:
+        source: Where bytes come from.
+        sink: Where they go.
+        buffer: Shared by all pumps of a thread: nothing stays in it between two calls.
+        pipes: Where to borrow pipes.
+    """
+
+    __slots__ = (
+        "_buffer", "_bulk", "_in_pipe", "_pipe", "_pipes", "_rest", "_small",
+        "ended", "finished", "moved", "readable", "sink", "source", "writable",
+    )  # fmt: skip
+
+    def __init__(self, source: socket.socket, sink: socket.socket, buffer: bytearray, pipes: PipePool) -> None:
+        self.source = source
+        self.sink = sink
+        self._buffer = memoryview(buffer)
+        self._pipes = pipes
+        self._pipe: tuple[int, int] | None = None
+        self._in_pipe = 0
+        self._rest: bytes | memoryview = b""
+        self._bulk = False
+        self._small = 0
+        self.readable = False
+        self.writable = False
+        self.ended = False
+        """The source has sent its last byte."""
+        self.finished = False
+        """All of it has gone to the sink, and the sink has been told."""
+        self.moved = 0
+        """Bytes read from the source since the last look at it."""
+
+    def push(self, data: bytes) -> None:
+        """Queue bytes ahead of all others, before the first `run`."""
+        self._rest = data
+
+    def run(self) -> bool:
+        """Move what can be moved; True when there is more to do at once.
+
+        Raises:
+            OSError: One of the sockets failed.
+        """
+        for _ in range(_BUDGET):
+            if self._rest or self._in_pipe:
+                if not self.writable or not self._write():
+                    return False
+            elif self.ended or not self.readable or not self._read():
+                self._return_pipe()
+                self._finish()
+                return False
+        return True
+
+    def close(self) -> None:
+        """Give up; what has not been written is lost."""
+        self._return_pipe()
+        self._rest = b""
+
+    def _read(self) -> bool:
+        if self._bulk and (self._pipe is not None or self._borrow_pipe()):
+            return self._read_to_pipe()
+        try:
+            size = self.source.recv_into(self._buffer)
+        except BlockingIOError:
+            self.readable = False
+            return False
+        if not size:
+            self.ended = True
+            return False
+        self.moved += size
+        self._bulk = size == BUFFER
+        self._send_copy(size)
+        return True
+
+    def _send_copy(self, size: int) -> None:
+        sent = 0
+        if self.writable:
+            try:
+                sent = self.sink.send(self._buffer[:size])
+            except BlockingIOError:
+                self.writable = False
+        if sent < size:
+            self._rest = bytes(self._buffer[sent:size])
+
+    def _read_to_pipe(self) -> bool:
+        assert self._pipe is not None
+        try:
+            size = os.splice(self.source.fileno(), self._pipe[1], _PIPE, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
+        except BlockingIOError:
+            self.readable = False
+            return False
+        if not size:
+            self.ended = True
+            return False
+        self.moved += size
+        self._in_pipe += size
+        self._small = self._small + 1 if size < _SMALL else 0
+        self._bulk = self._small <= _SMALL_RUN
+        return True
+
+    def _write(self) -> bool:
+        try:
+            if self._in_pipe:
+                assert self._pipe is not None
+                flags = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
+                self._in_pipe -= os.splice(self._pipe[0], self.sink.fileno(), self._in_pipe, flags=flags)
+            else:
+                sent = self.sink.send(self._rest)
+                self._rest = memoryview(self._rest)[sent:]
+        except BlockingIOError:
+            self.writable = False
+            return False
+        return True
+
+    def _finish(self) -> None:
+        if self.ended and not self.finished and self.writable:  # not before the sink is connected
+            self.finished = True
+            self.sink.shutdown(socket.SHUT_WR)
+
+    def _borrow_pipe(self) -> bool:
+        self._pipe = self._pipes.take()
+        self._small = 0
+        return self._pipe is not None
+
+    def _return_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipes.give_back(self._pipe, empty=not self._in_pipe)
+            self._pipe = None
+            self._in_pipe = 0

@@ -1,0 +1,67 @@
+"""Counters of relayed tunnels in memory that host and sidecar share: the relay writes, the host reads without a call."""
+
+from __future__ import annotations
+
+import mmap
+from enum import IntEnum
+from pathlib import Path
+
+
+class Field(IntEnum):
+    """The numbers of one slot, unsigned 64 bits each."""
+
+    BYTES_SENT = 0
+    BYTES_RECEIVED = 1
+    CONNECTIONS = 2
+    ERRORS = 3
+    OPEN = 4
+    LAST_ACTIVITY = 5
+    """Nanoseconds since the epoch; 0: nothing yet."""
+
+
+_WORDS = 8
+"""A slot is one cache line."""
+
+
+def size_of(slots: int) -> int:
+    """Give the bytes that so many slots take."""
+    return slots * _WORDS * 8
+
+
+class Slots:
+    """Maps the file of counters.
+
+    Args:
+        path: The file; it must be there in full size.
+        slots: How many slots it has.
+
+    Raises:
+        OSError: It cannot be mapped.
+    """
+
+    def __init__(self, path: str | Path, slots: int) -> None:
+        with open(path, "r+b") as file:  # noqa: PTH123 - the sidecar starts faster without pathlib's work
+            self._map = mmap.mmap(file.fileno(), size_of(slots))
+        self._words = memoryview(self._map).cast("Q")
+
+    def read(self, slot: int, field: Field) -> int:
+        """Give one number."""
+        return self._words[slot * _WORDS + field]
+
+    def add(self, slot: int, field: Field, amount: int) -> None:
+        """Add to one number; only one thread of one process may write."""
+        self._words[slot * _WORDS + field] += amount
+
+    def write(self, slot: int, field: Field, value: int) -> None:
+        """Set one number."""
+        self._words[slot * _WORDS + field] = value
+
+    def clear(self, slot: int) -> None:
+        """Set all numbers of a slot to zero."""
+        for field in Field:
+            self.write(slot, field, 0)
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self._words.release()
+        self._map.close()
