@@ -23,7 +23,9 @@ FAST = "not integration and not compat and not stress and not install"
 def run(*command: str | Path, **environment: str) -> int:
     """Run a command from the project's folder and give its exit code."""
     try:
-        return subprocess.run([str(part) for part in command], cwd=ROOT, env=os.environ | environment).returncode
+        return subprocess.run(
+            [str(part) for part in command], cwd=ROOT, env=os.environ | environment, check=False
+        ).returncode
     except KeyboardInterrupt:  # the command has had it too, and has ended in order
         return 130
 
@@ -37,7 +39,9 @@ def prepare(extra: str) -> None:
     print(f"setting up {VENV} ...", flush=True)
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
-    code = run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", f".{extra}")
+    code = run(
+        PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", f".{extra}"
+    )
     if code:
         sys.exit(f"cannot install the project into {VENV}: see above")
     stamp.write_text(wanted)
@@ -76,7 +80,7 @@ COMMANDS = {"demo": demo, "test": test, "test-fast": test_fast, "lint": lint}
 
 def main() -> int:
     """Run the command that was named."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - a clone may meet any Python
         sys.exit(f"Python 3.11 or later is needed; this is {sys.version.split()[0]}")
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in COMMANDS:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         ConnectionFailedError,
         FRPError,
         ProcessError,
-        TimeoutError,  # noqa: A004 - the contract names it so
+        TimeoutError,
         TunnelError,
     )
     from frp_wrapper.metering.connection import Connection

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Unpack
+from typing import Any, Unpack
 
-from frp_wrapper.config import TunnelConfig, TunnelOptions, TunnelType, VisitorConfig, VisitorOptions, VisitorType
+from frp_wrapper.config import (
+    TunnelConfig,
+    TunnelOptions,
+    TunnelType,
+    VisitorConfig,
+    VisitorOptions,
+    VisitorType,
+)
 from frp_wrapper.tunnel import Tunnel, Visitor, generated_name
 
 ANSWER_TIMEOUT = 15.0
@@ -92,63 +99,43 @@ class Exposing(ABC):
         options.setdefault("multiplexer", "httpconnect")
         return self._expose("tcpmux", local_port, options)
 
-    def expose_stcp(
-        self, local_port: int | None = None, *, secret_key: str, **options: Unpack[ExposeOptions]
-    ) -> Tunnel:
+    def expose_stcp(self, local_port: int | None = None, **options: Unpack[ExposeOptions]) -> Tunnel:
         """Offer a local TCP service to visitors who know ``secret_key``; it has no public address (see `visit_stcp`)."""
-        return self._expose("stcp", local_port, options, secret_key)
+        return self._expose("stcp", local_port, options)
 
-    def expose_sudp(
-        self, local_port: int | None = None, *, secret_key: str, **options: Unpack[ExposeOptions]
-    ) -> Tunnel:
+    def expose_sudp(self, local_port: int | None = None, **options: Unpack[ExposeOptions]) -> Tunnel:
         """Offer a local UDP service to visitors who know ``secret_key``; it has no public address."""
-        return self._expose("sudp", local_port, options, secret_key)
+        return self._expose("sudp", local_port, options)
 
-    def expose_xtcp(
-        self, local_port: int | None = None, *, secret_key: str, **options: Unpack[ExposeOptions]
-    ) -> Tunnel:
+    def expose_xtcp(self, local_port: int | None = None, **options: Unpack[ExposeOptions]) -> Tunnel:
         """Offer a local TCP service to visitors who know ``secret_key``, peer to peer past the server."""
-        return self._expose("xtcp", local_port, options, secret_key)
+        return self._expose("xtcp", local_port, options)
 
-    def visit_stcp(
-        self, server_name: str, bind_port: int, *, secret_key: str, **options: Unpack[VisitOptions]
-    ) -> Visitor:
+    def visit_stcp(self, server_name: str, bind_port: int, **options: Unpack[VisitOptions]) -> Visitor:
         """Listen at ``bind_port`` on this machine for the stcp tunnel named ``server_name`` of another client."""
-        return self._visit("stcp", server_name, bind_port, secret_key, options)
+        return self._visit("stcp", server_name, bind_port, options)
 
-    def visit_sudp(
-        self, server_name: str, bind_port: int, *, secret_key: str, **options: Unpack[VisitOptions]
-    ) -> Visitor:
+    def visit_sudp(self, server_name: str, bind_port: int, **options: Unpack[VisitOptions]) -> Visitor:
         """Listen at ``bind_port`` on this machine for the sudp tunnel named ``server_name`` of another client."""
-        return self._visit("sudp", server_name, bind_port, secret_key, options)
+        return self._visit("sudp", server_name, bind_port, options)
 
-    def visit_xtcp(
-        self, server_name: str, bind_port: int, *, secret_key: str, **options: Unpack[VisitOptions]
-    ) -> Visitor:
+    def visit_xtcp(self, server_name: str, bind_port: int, **options: Unpack[VisitOptions]) -> Visitor:
         """Listen at ``bind_port`` on this machine for the xtcp tunnel named ``server_name`` of another client."""
-        return self._visit("xtcp", server_name, bind_port, secret_key, options)
+        return self._visit("xtcp", server_name, bind_port, options)
 
-    def _expose(
-        self, kind: TunnelType, local_port: int | None, options: ExposeOptions, secret_key: str | None = None
-    ) -> Tunnel:
-        timeout = options.pop("timeout", ANSWER_TIMEOUT)
-        name = options.pop("name", None) or generated_name(kind, local_port)
-        if secret_key is not None:
-            options["secret_key"] = secret_key
-        config = TunnelConfig(name=name, tunnel_type=kind, local_port=local_port, **options)
-        return self.expose(config, timeout=timeout)
+    def _expose(self, kind: TunnelType, local_port: int | None, options: ExposeOptions) -> Tunnel:
+        fields: dict[str, Any] = dict(options)
+        timeout = fields.pop("timeout", ANSWER_TIMEOUT)
+        name = fields.pop("name", None) or generated_name(kind, local_port)
+        return self.expose(
+            TunnelConfig(name=name, tunnel_type=kind, local_port=local_port, **fields), timeout=timeout
+        )
 
-    def _visit(
-        self, kind: VisitorType, server_name: str, bind_port: int, secret_key: str, options: VisitOptions
-    ) -> Visitor:
-        timeout = options.pop("timeout", ANSWER_TIMEOUT)
-        name = options.pop("name", None) or generated_name(f"{kind}-visitor", bind_port)
+    def _visit(self, kind: VisitorType, server_name: str, bind_port: int, options: VisitOptions) -> Visitor:
+        fields: dict[str, Any] = dict(options)
+        timeout = fields.pop("timeout", ANSWER_TIMEOUT)
+        name = fields.pop("name", None) or generated_name(f"{kind}-visitor", bind_port)
         config = VisitorConfig(
-            name=name,
-            visitor_type=kind,
-            server_name=server_name,
-            bind_port=bind_port,
-            secret_key=secret_key,
-            **options,
+            name=name, visitor_type=kind, server_name=server_name, bind_port=bind_port, **fields
         )
         return self.visit(config, timeout=timeout)

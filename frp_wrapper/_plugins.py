@@ -20,6 +20,7 @@ __all__ = [
     "VirtualNetPlugin",
 ]
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpProxyPlugin:
     """An HTTP proxy: visitors reach whatever this machine reaches, its loopback included."""

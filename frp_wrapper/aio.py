@@ -20,7 +20,7 @@ def _awaitable(
 ) -> Callable[Concatenate[AsyncFRPClient, P], Awaitable[R]]:
     """Give the awaitable twin of a method of the client."""
 
-    async def call(self: AsyncFRPClient, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(self: AsyncFRPClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await asyncio.to_thread(method, self.client, *args, **kwargs)
 
     call.__name__ = method.__name__

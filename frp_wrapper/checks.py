@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from frp_wrapper._type_faults import type_faults
 from frp_wrapper.config import ClientConfig, ServerConfig, TunnelConfig, VisitorConfig
 from frp_wrapper.errors import ConfigError
 
@@ -64,6 +65,8 @@ def check(*configs: Config) -> None:
 
 def faults_of(config: Config) -> list[str]:
     """Give every fault of one configuration as a sentence; empty: none."""
+    if wrong := type_faults(config):
+        return wrong  # what has the wrong type cannot be looked at closer
     if isinstance(config, TunnelConfig):
         return [f"tunnel {config.name!r}: {fault}" for fault in _tunnel_faults(config)]
     if isinstance(config, VisitorConfig):
@@ -82,7 +85,7 @@ def _tunnel_faults(config: TunnelConfig) -> Iterator[str]:
 
 
 def _name_faults(name: str) -> Iterator[str]:
-    if not isinstance(name, str) or not _NAME.match(name):
+    if not _NAME.match(name):
         yield "name may have letters, digits, '.', '_' and '-' only, 1 to 100 of them: frp's log cannot be read otherwise"
 
 

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from frp_wrapper._expose import ANSWER_TIMEOUT, Exposing
-from frp_wrapper.config import ClientConfig, ClientOptions, TunnelConfig, VisitorConfig
 from frp_wrapper.checks import check
+from frp_wrapper.config import ClientConfig, ClientOptions, TunnelConfig, VisitorConfig
 from frp_wrapper.errors import ConfigError, FRPError, ProcessError, TimeoutError, TunnelError
 from frp_wrapper.frp.binary import binary_version, find
 from frp_wrapper.frp.frpc import Frpc, Record
@@ -256,7 +256,9 @@ class FRPClient(Exposing):
     def _running(self) -> Frpc:
         frpc = self._frpc
         if frpc is None:
-            raise ProcessError("the client is not connected", reason="not_connected", hint="Call connect(), or use `with`.")
+            raise ProcessError(
+                "the client is not connected", reason="not_connected", hint="Call connect(), or use `with`."
+            )
         if not frpc.is_ours:
             raise ProcessError(
                 "this client belongs to the process that this one was forked from",

@@ -9,10 +9,10 @@ from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
-from frp_wrapper.config import ServerConfig, ServerOptions
 from frp_wrapper.checks import check
+from frp_wrapper.config import ServerConfig, ServerOptions
 from frp_wrapper.errors import ConfigError, ProcessError, TimeoutError
 from frp_wrapper.frp import workdir
 from frp_wrapper.frp.binary import find
@@ -94,7 +94,9 @@ class FRPServer:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<FRPServer {self.config.bind_host}:{self.bind_port} {'running' if self.pid else 'not running'}>"
+        return (
+            f"<FRPServer {self.config.bind_host}:{self.bind_port} {'running' if self.pid else 'not running'}>"
+        )
 
     @property
     def bind_port(self) -> int:
@@ -164,7 +166,9 @@ class FRPServer:
 
     def _launch(self, path: Path) -> None:
         host = self._wanted.bind_host
-        chosen = {field: free_port(host) for field in _PORT_FIELDS if getattr(self._wanted, field) == 0}
+        chosen: dict[str, Any] = {
+            field: free_port(host) for field in _PORT_FIELDS if getattr(self._wanted, field) == 0
+        }
         self.config = replace(self._wanted, **chosen)
         self._parser = StreamParser("frps")
         self._tail: deque[str] = deque(maxlen=30)
@@ -188,7 +192,9 @@ class FRPServer:
         if self._started:
             return
         if self._ended is None:
-            raise TimeoutError(f"frps did not say within {timeout:g} s that it listens", hint="Look at its load.")
+            raise TimeoutError(
+                f"frps did not say within {timeout:g} s that it listens", hint="Look at its load."
+            )
         words = self._ended or "(it said nothing)"
         reason = explain(words)
         code = "port_in_use" if "address already in use" in words else reason.code
@@ -208,7 +214,7 @@ class FRPServer:
     def on_started(self, pid: int) -> None:
         """Nothing to do: its lines tell when it listens."""
 
-    def on_ended(self, code: int | None, retry_in: float | None) -> None:  # noqa: ARG002 - a listener's signature
+    def on_ended(self, code: int | None, retry_in: float | None) -> None:
         """Note the end of the process; the sidecar starts it again."""
         self._tail.extend(record["message"] for record in self._parser.flush())
         with self._changed:

@@ -201,7 +201,7 @@ class Session:
             self._tell_error(endpoint, error, error.what)
 
     def _tell(self, event: EventType, endpoint: Endpoint, **data: Any) -> None:
-        known = {"tunnel_id": endpoint.id}
+        known: dict[str, Any] = {"tunnel_id": endpoint.id}
         if isinstance(endpoint, Tunnel):
             known |= {
                 "tunnel_type": endpoint.config.tunnel_type,
@@ -286,6 +286,7 @@ def refusal(name: str, text: str) -> TunnelError:
 
 
 TRANSIENT = frozenset(
-    {"server_unreachable", "server_timeout", "unknown_host", "server_closed", "network_unreachable"} & REASONS.keys()
+    {"server_unreachable", "server_timeout", "unknown_host", "server_closed", "network_unreachable"}
+    & REASONS.keys()
 )
 """Reasons for a failed login that may go away by themselves."""

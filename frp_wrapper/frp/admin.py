@@ -116,16 +116,20 @@ class AdminClient:
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, accept: tuple[int, ...] = ()
     ) -> bytes:
-        connection = http.client.HTTPConnection(self._endpoint.host, self._endpoint.port, timeout=self._timeout)
+        connection = http.client.HTTPConnection(
+            self._endpoint.host, self._endpoint.port, timeout=self._timeout
+        )
         try:
             payload = None if body is None else json.dumps(body).encode()
-            headers = self._headers if payload is None else self._headers | {"Content-Type": "application/json"}
+            headers = (
+                self._headers if payload is None else self._headers | {"Content-Type": "application/json"}
+            )
             connection.request(method, path, payload, headers)
             response = connection.getresponse()
             content = response.read(_BODY_LIMIT)
         except (OSError, http.client.HTTPException) as exc:
             raise AdminUnavailableError(
-                f"frpc's admin API does not answer {method} {path}: {exc or type(exc).__name__}",
+                f"frpc's admin API does not answer {method} {path}: {str(exc) or type(exc).__name__}",
                 hint="frpc is starting, restarting or stopped; wait a moment and try again.",
             ) from exc
         finally:

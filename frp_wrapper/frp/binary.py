@@ -46,7 +46,9 @@ def find(
     if cache.holds(wanted):
         return cache.folder(wanted) / program
     on_path = shutil.which(program)
-    if on_path and program_version(Path(on_path)) in ({version} if version else _usable_versions(Path(on_path))):
+    if on_path and program_version(Path(on_path)) in (
+        {version} if version else _usable_versions(Path(on_path))
+    ):
         return Path(on_path)
     return _install(wanted, progress) / program
 

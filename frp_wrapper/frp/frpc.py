@@ -6,10 +6,11 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from frp_wrapper.config import ClientConfig
 from frp_wrapper.errors import FRPError, TimeoutError
@@ -26,9 +27,10 @@ STORE_SINCE = (0, 68, 0)
 """The first frp whose frpc can gain and lose tunnels by its store API; before, its file is written and reloaded."""
 _READY_TIMEOUT = 5.0
 """Seconds that frpc's admin API may take to answer after a start or a login."""
+_READY_POLL = 0.1
 
 
-class FrpcObserver:
+class FrpcObserver(Protocol):
     """What one frpc tells its owner, on threads of this module; none of these may block."""
 
     def on_record(self, record: Record) -> None:
@@ -65,6 +67,8 @@ class Frpc:
         self._visitors: dict[str, Table] = {}
         self._tail: deque[str] = deque(maxlen=30)
         self._parser = StreamParser("frpc")
+        self.dropped_bytes = 0
+        """Output of frpc that this process was too slow to read."""
         self.folder = workdir.create()
         self._config_path = self.folder / "frpc.toml"
         self._choose_admin_port()
@@ -136,7 +140,9 @@ class Frpc:
     def remove(self, name: str) -> None:
         """Remove a proxy or visitor; what is not there, or cannot be reached, is gone with the next start."""
         with self._changing:
-            kind, tables = ("proxies", self._proxies) if name in self._proxies else ("visitors", self._visitors)
+            kind, tables = (
+                ("proxies", self._proxies) if name in self._proxies else ("visitors", self._visitors)
+            )
             if tables.pop(name, None) is None:
                 return
             if not self.uses_store:
@@ -173,19 +179,19 @@ class Frpc:
 
     def _patiently(self, call: Callable[[], None]) -> None:
         """Call the admin API, again while frpc is starting."""
-        retry = threading.Event()
-        for _ in range(int(_READY_TIMEOUT / 0.1)):
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while True:
             try:
                 call()
             except AdminUnavailableError as exc:
-                last = exc
-                retry.wait(0.1)
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        f"frpc's admin API did not answer within {_READY_TIMEOUT:g} s: {exc.what}",
+                        hint="frpc may be restarting; look at its log lines and try again.",
+                    ) from exc
+                time.sleep(_READY_POLL)
             else:
                 return
-        raise TimeoutError(
-            f"frpc's admin API did not answer within {_READY_TIMEOUT:g} s: {last.what}",
-            hint="frpc may be restarting; look at its log lines and try again.",
-        ) from last
 
     def _choose_admin_port(self) -> None:
         self._endpoint = AdminEndpoint(free_port(), secrets.token_hex(8), secrets.token_urlsafe(24))
@@ -216,7 +222,7 @@ class Frpc:
         """Pass on."""
         self._observer.on_started(pid)
 
-    def on_ended(self, code: int | None, retry_in: float | None) -> None:  # noqa: ARG002 - a listener's signature
+    def on_ended(self, code: int | None, retry_in: float | None) -> None:
         """Pass on the end of the process; its admin port may have been taken while it was down."""
         for record in self._parser.flush():
             self._tail.append(record["message"])
@@ -233,7 +239,7 @@ class Frpc:
 
     def on_dropped(self, size: int) -> None:
         """Count output that this process was too slow to read."""
-        self.dropped_bytes = getattr(self, "dropped_bytes", 0) + size
+        self.dropped_bytes += size
 
     def on_repaired(self) -> None:
         """Pass on."""

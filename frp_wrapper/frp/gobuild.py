@@ -66,7 +66,18 @@ def _copy_pinned_module(version: str, build: Path) -> bool:
 def _compile(go: Path, build: Path, target: Path) -> None:
     packages = [f"{_MODULE}/cmd/frpc", f"{_MODULE}/cmd/frps"]
     _run(
-        [str(go), "build", "-trimpath", "-tags", "noweb", "-ldflags", "-s -w", "-o", f"{target}{os.sep}", *packages],
+        [
+            str(go),
+            "build",
+            "-trimpath",
+            "-tags",
+            "noweb",
+            "-ldflags",
+            "-s -w",
+            "-o",
+            f"{target}{os.sep}",
+            *packages,
+        ],
         build,
         {"CGO_ENABLED": "0"},
     )
@@ -162,11 +173,22 @@ def _go_version_text(go: Path) -> str:
 
 
 def _run(command: Sequence[str], folder: Path, extra: Mapping[str, str]) -> str:
-    settings = {"GOFLAGS": "-mod=readonly -buildvcs=false", "GOTOOLCHAIN": "local", "GOWORK": "off", "GO111MODULE": "on"}
-    environment = os.environ | settings | extra
+    settings = {
+        "GOFLAGS": "-mod=readonly -buildvcs=false",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GO111MODULE": "on",
+    }
+    environment = {**os.environ, **settings, **extra}
     try:
         result = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise BuildError(f"`{' '.join(command[:3])}` took more than {_TIMEOUT:g} s") from None

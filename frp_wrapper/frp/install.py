@@ -58,7 +58,9 @@ def _install(version: str, ways: Mapping[str, Way], progress: Progress) -> None:
         else:
             return
     tried = "\n  ".join(failures) or "nothing, as FRP_WRAPPER_INSTALL=never forbids it"
-    raise BinaryNotFoundError(f"frp {version} is not there and could not be installed. Tried:\n  {tried}\n", hint=_HINT)
+    raise BinaryNotFoundError(
+        f"frp {version} is not there and could not be installed. Tried:\n  {tried}\n", hint=_HINT
+    )
 
 
 def _install_by(way: Way, version: str, progress: Progress) -> None:
@@ -88,5 +90,5 @@ def _ways(how: str | None) -> Mapping[str, Way]:
 
 def _check_version(version: str) -> None:
     parts = version.split(".")
-    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 5 for part in parts):  # noqa: PLR2004
+    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 5 for part in parts):
         raise ConfigError(f"{version!r} is not a version of frp", hint="Give it as 0.71.0, without a v.")

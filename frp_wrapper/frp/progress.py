@@ -30,12 +30,18 @@ class Silent:
 @contextlib.contextmanager
 def on_terminal() -> Iterator[Progress]:
     """Show a progress bar on stderr, or one line for each step where stderr is no terminal."""
-    from rich.console import Console  # noqa: PLC0415 - only an installation needs it
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
+    # rich is loaded here because only an installation needs it
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield _Terminal(bar)
 

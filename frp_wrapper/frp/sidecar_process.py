@@ -42,8 +42,10 @@ class SidecarProcess:
             log.chmod(0o600)
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, _PACKAGE_PARENT]
-                    + [str(theirs.fileno()), str(os.getpid()), str(folder)],
+                    [
+                        *(sys.executable, "-I", "-S", "-c", _BOOTSTRAP, _PACKAGE_PARENT),
+                        *(str(theirs.fileno()), str(os.getpid()), str(folder)),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stderr,

@@ -152,7 +152,9 @@ class Supervisor:
             try:
                 self._sidecar.send(message)
             except OSError as exc:
-                raise ProcessError(f"the sidecar is gone: {exc}", hint="It is being restarted; try again.") from exc
+                raise ProcessError(
+                    f"the sidecar is gone: {exc}", hint="It is being restarted; try again."
+                ) from exc
 
     def _spawn(self) -> None:
         sidecar = SidecarProcess(self._launch.folder)
@@ -164,7 +166,12 @@ class Supervisor:
             self._sidecar = sidecar
             with contextlib.suppress(OSError):  # one that died at once is noticed by the reader
                 sidecar.send(
-                    {"op": "run", "argv": list(launch.argv), "env": dict(launch.env), "cwd": str(launch.folder)}
+                    {
+                        "op": "run",
+                        "argv": list(launch.argv),
+                        "env": dict(launch.env),
+                        "cwd": str(launch.folder),
+                    }
                 )
 
     # On the reader thread

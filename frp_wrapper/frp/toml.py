@@ -10,7 +10,16 @@ from frp_wrapper.config import ClientConfig, HealthCheck, Plugin, TLSConfig, Tun
 from frp_wrapper.errors import ConfigError
 from frp_wrapper.frp.admin import AdminEndpoint
 
-__all__ = ["Version", "client_tables", "compact", "merged", "proxy_table", "render", "store_body", "visitor_table"]
+__all__ = [
+    "Version",
+    "client_tables",
+    "compact",
+    "merged",
+    "proxy_table",
+    "render",
+    "store_body",
+    "visitor_table",
+]
 
 Version = tuple[int, int, int]
 Table = dict[str, Any]
@@ -42,7 +51,7 @@ def proxy_table(config: TunnelConfig, *, version: Version, local: tuple[str, int
         ConfigError: This frp does not know an option that is used.
     """
     _need(config, ("response_headers", "disable_assisted_addrs", "annotations"), version)
-    table = {
+    table: Table = {
         "name": config.name,
         "type": config.tunnel_type,
         "customDomains": list(config.custom_domains),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from functools import lru_cache
@@ -14,7 +13,7 @@ _TIMEOUT = 10.0
 def program_version(path: Path) -> str | None:
     """Give what ``PATH --version`` prints, such as ``0.71.0``; None when it is no frp program."""
     try:
-        state = os.stat(path)
+        state = path.stat()
     except OSError:
         return None
     return _ask(path, state.st_mtime_ns, state.st_size)
@@ -24,7 +23,11 @@ def program_version(path: Path) -> str | None:
 def _ask(path: Path, _modified: int, _size: int) -> str | None:
     try:
         answer = subprocess.run(
-            [str(path), "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
+            [str(path), "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return None

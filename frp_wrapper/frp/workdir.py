@@ -12,10 +12,18 @@ _PREFIX = "frp-wrapper-"
 _NAME = re.compile(r"frp-wrapper-(\d+)-")
 
 
-def create() -> Path:
-    """Make a folder that only this user can enter, after removing those whose owners were killed."""
-    _sweep(Path(tempfile.gettempdir()))
-    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+def create(parent: Path | None = None) -> Path:
+    """Make a folder that only this user can enter, after removing those whose owners were killed.
+
+    Args:
+        parent: Where; None: the system's folder for temporary files.
+
+    Raises:
+        OSError: The disk is full or the parent not writable.
+    """
+    parent = parent or Path(tempfile.gettempdir())
+    _sweep(parent)
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
 
 
 def remove(folder: Path) -> None:

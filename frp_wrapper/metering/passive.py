@@ -15,7 +15,14 @@ from collections import Counter, OrderedDict
 from datetime import UTC, datetime
 
 from frp_wrapper.metering.ledger import Ledger, LiveConnection
-from frp_wrapper.metering.sockdiag import DestroyEvents, Dumper, LostEventsError, Sample, SocketKey, socket_key
+from frp_wrapper.metering.sockdiag import (
+    DestroyEvents,
+    Dumper,
+    LostEventsError,
+    Sample,
+    SocketKey,
+    socket_key,
+)
 
 _INTERVAL = 1.0
 """Seconds between dumps while connections are open."""

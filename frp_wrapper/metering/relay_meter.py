@@ -158,7 +158,10 @@ class Counters:
 
 
 def _connections(rows: list[Mapping[str, Any]]) -> list[Connection]:
-    return [Connection(**row | {"opened_at": _time(row["opened_at"]), "closed_at": _time(row["closed_at"])}) for row in rows]
+    return [
+        Connection(**{**row, "opened_at": _time(row["opened_at"]), "closed_at": _time(row["closed_at"])})
+        for row in rows
+    ]
 
 
 def _time(seconds: float | None) -> Any:

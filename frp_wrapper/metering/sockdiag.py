@@ -180,7 +180,16 @@ def _open() -> socket.socket:
 def _request(family: int, bytecode: bytes) -> bytes:
     attribute = _ATTRIBUTE.pack(4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode if bytecode else b""
     any_socket = (0, 0, bytes(16), bytes(16), 0, 0xFFFFFFFF, 0xFFFFFFFF)
-    head = (_SOCK_DIAG_BY_FAMILY, _REQUEST_AND_DUMP, 1, 0, family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0)
+    head = (
+        _SOCK_DIAG_BY_FAMILY,
+        _REQUEST_AND_DUMP,
+        1,
+        0,
+        family,
+        socket.IPPROTO_TCP,
+        1 << (_INET_DIAG_INFO - 1),
+        0,
+    )
     return _REQUEST.pack(_REQUEST.size + len(attribute), *head, _OPEN_STATES, *any_socket) + attribute
 
 
@@ -224,7 +233,9 @@ def _sample(buffer: bytearray, offset: int, length: int, *, closed: bool) -> Sam
 def _key(buffer: bytearray, offset: int) -> SocketKey:
     start = offset + 20
     return SocketKey(
-        bytes(buffer[start : start + 4]), bytes(buffer[start + 4 : start + 20]), bytes(buffer[start + 20 : start + 36])
+        bytes(buffer[start : start + 4]),
+        bytes(buffer[start + 4 : start + 20]),
+        bytes(buffer[start + 20 : start + 36]),
     )
 
 

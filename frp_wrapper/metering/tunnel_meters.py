@@ -61,7 +61,11 @@ class Metering:
             ProcessError: It shall be relayed, and the relay cannot.
         """
         with self._lock:
-            if config.meter == "relay" and config.tunnel_type not in ("udp", "sudp") and config.plugin is None:
+            if (
+                config.meter == "relay"
+                and config.tunnel_type not in ("udp", "sudp")
+                and config.plugin is None
+            ):
                 self._counters = self._counters or Counters(self._sidecar.folder)
                 relayed = self._relayed[config.name] = RelayMeter(config, self._sidecar, self._counters)
                 return relayed
@@ -78,7 +82,8 @@ class Metering:
     def discard(self, config: TunnelConfig) -> None:
         """Stop counting a tunnel; its last numbers stay readable."""
         with self._lock:
-            meter = self._passive.pop(config.name, None) or self._relayed.pop(config.name, None)
+            meter: Meter | None = self._passive.pop(config.name, None)
+            meter = meter or self._relayed.pop(config.name, None)
         if meter is not None:
             meter.close()
 
@@ -101,7 +106,8 @@ class Metering:
 
     def close(self) -> None:
         """Close all meters."""
-        for meter in [*self._passive.values(), *self._relayed.values()]:
+        meters: list[Meter] = [*self._passive.values(), *self._relayed.values()]
+        for meter in meters:
             meter.close()
         self._passive.clear()
         self._relayed.clear()

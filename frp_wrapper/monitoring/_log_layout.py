@@ -60,7 +60,7 @@ def names_before(body: str) -> list[tuple[str, str]]:
     """Give the ways to read ``[name] message``, the likeliest first; empty when no name stands there."""
     if not body.startswith("["):
         return []
-    ways = []
+    ways: list[tuple[str, str]] = []
     end = body.find("] ", 1)
     while end != -1 and len(ways) < _PREFIXES_TRIED:
         ways.append((body[1:end], body[end + 2 :]))

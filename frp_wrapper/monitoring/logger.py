@@ -105,7 +105,9 @@ def _stdlib_backed(name: str) -> structlog.stdlib.BoundLogger:
         root.addHandler(logging.NullHandler())  # else Python prints warnings to the host's stderr
     logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         logging.getLogger(name),
-        processors=[structlog.processors.KeyValueRenderer(key_order=["event", "tunnel_id"], drop_missing=True)],
+        processors=[
+            structlog.processors.KeyValueRenderer(key_order=["event", "tunnel_id"], drop_missing=True)
+        ],
         wrapper_class=structlog.stdlib.BoundLogger,
         context_class=dict,
     )

@@ -16,7 +16,12 @@ Record = dict[str, Any]
 
 _MAX_LINE = 65536
 """Characters of a line that are looked at."""
-_RAW_LEVELS = {"panic": "error", "config_error": "error", "login_failed_exit": "error", "admin_error": "error"}
+_RAW_LEVELS = {
+    "panic": "error",
+    "config_error": "error",
+    "login_failed_exit": "error",
+    "admin_error": "error",
+}
 _PROGRAMS = {"client": "frpc", "visitor": "frpc", "health": "frpc", "server": "frps", "vhost": "frps"}
 """By the folder in the caller, where both programs print the same text."""
 _CRASH = ("panic: ", "fatal error: ", "goroutine ", "runtime: ")
@@ -98,7 +103,9 @@ class OutputParser:
 
     def _compact_record(self, event: str, line: str, match: re.Match[str]) -> Record:
         timestamp, name, *values = match.groups()
-        record = self._record(event, timestamp, "error" if event == "tunnel_error" else "info", line[match.start(2) - 1 :])
+        record = self._record(
+            event, timestamp, "error" if event == "tunnel_error" else "info", line[match.start(2) - 1 :]
+        )
         record |= {"tunnel_id": name, "time": self._time(timestamp)}
         if event == "traffic_stats":
             record |= {"bytes_in": int(values[0]), "bytes_out": int(values[1])}

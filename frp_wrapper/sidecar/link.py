@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frp_wrapper.sidecar.proxy_protocol import read_header
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 _MAX_HEADER = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all connections of one relay thread work with: counters, a buffer, pipes."""
+
+    slots: Slots
+    buffer: bytearray
+    pipes: PipePool
+
+
 class Link:
     """A connection from frpc to a local service.
 
@@ -27,9 +37,7 @@ class Link:
         incoming: From frpc.
         outgoing: To the local service; may still be connecting.
         peer: frpc's ``address:port``.
-        slots: Where to count.
-        buffer: Shared by the thread.
-        pipes: Shared by the thread.
+        desk: What all connections of the thread share.
     """
 
     __slots__ = (
@@ -43,9 +51,7 @@ class Link:
         incoming: socket.socket,
         outgoing: socket.socket,
         peer: str,
-        slots: Slots,
-        buffer: bytearray,
-        pipes: PipePool,
+        desk: Desk,
     ) -> None:
         self.gate = gate
         self.incoming = incoming
@@ -53,9 +59,9 @@ class Link:
         self.peer = peer
         self.closed = False
         self.counted = False
-        self._slots = slots
-        self._up = Pump(incoming, outgoing, buffer, pipes)
-        self._down = Pump(outgoing, incoming, buffer, pipes)
+        self._slots = desk.slots
+        self._up = Pump(incoming, outgoing, desk.buffer, desk.pipes)
+        self._down = Pump(outgoing, incoming, desk.buffer, desk.pipes)
         self._head: bytes | None = b""
         """What has come of the PROXY header; None: it has been dealt with."""
         self._visitor: str | None = None

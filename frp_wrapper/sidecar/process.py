@@ -19,7 +19,9 @@ def _bind_to_parent() -> Callable[[], None] | None:
     """Give what the child runs before exec so that the kernel kills it when its parent dies; Linux only."""
     if not sys.platform.startswith("linux"):
         return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before the fork: nothing may allocate after it
+    prctl = ctypes.CDLL(
+        None, use_errno=True
+    ).prctl  # looked up before the fork: nothing may allocate after it
     parent = os.getpid()
 
     def in_child() -> None:

@@ -59,7 +59,7 @@ def _read_v1(data: bytes) -> Header | None:
     if end == -1:
         return None if len(data) < _LONGEST_V1 else Header(0, None)
     words = data[:end].decode("ascii", "replace").split(" ")
-    if len(words) != 6 or not words[4].isdecimal():  # noqa: PLR2004 - PROXY TCP4 source destination port port
+    if len(words) != 6 or not words[4].isdecimal():
         return Header(end + 2, None)
     return Header(end + 2, _joined(words[2], int(words[4])))
 

@@ -74,7 +74,9 @@ class Pump:
         "ended", "finished", "moved", "readable", "sink", "source", "writable",
     )  # fmt: skip
 
-    def __init__(self, source: socket.socket, sink: socket.socket, buffer: bytearray, pipes: PipePool) -> None:
+    def __init__(
+        self, source: socket.socket, sink: socket.socket, buffer: bytearray, pipes: PipePool
+    ) -> None:
         self.source = source
         self.sink = sink
         self._buffer = memoryview(buffer)
@@ -147,7 +149,9 @@ class Pump:
     def _read_to_pipe(self) -> bool:
         assert self._pipe is not None
         try:
-            size = os.splice(self.source.fileno(), self._pipe[1], _PIPE, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
+            size = os.splice(
+                self.source.fileno(), self._pipe[1], _PIPE, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
+            )
         except BlockingIOError:
             self.readable = False
             return False

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from typing import Any
 
-from frp_wrapper.sidecar.link import Link
+from frp_wrapper.sidecar.link import Desk, Link
 from frp_wrapper.sidecar.pump import BUFFER, PipePool
 from frp_wrapper.sidecar.slots import Field, Slots
 
@@ -30,7 +30,9 @@ _RESET = struct.pack("ii", 1, 0)
 class Gate:
     """One relayed tunnel: where it listens, where it leads, and its connections."""
 
-    def __init__(self, listener: socket.socket, target: tuple[str, int], slot: int, proxy_protocol: str) -> None:
+    def __init__(
+        self, listener: socket.socket, target: tuple[str, int], slot: int, proxy_protocol: str
+    ) -> None:
         self.listener = listener
         self.target = target
         self.family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
@@ -60,8 +62,7 @@ class Relay:
         self._listeners: dict[int, Gate] = {}
         self._links: dict[int, Link] = {}
         self._busy: deque[Link] = deque()
-        self._buffer = bytearray(BUFFER)
-        self._pipes = PipePool()
+        self._desk = Desk(slots, bytearray(BUFFER), PipePool())
         self._epoll = select.epoll()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._epoll.register(self._wake_read, select.EPOLLIN)
@@ -155,7 +156,7 @@ class Relay:
             outgoing.close()
             self._refuse(gate, incoming)
             return
-        link = Link(gate, incoming, outgoing, peer, self._slots, self._buffer, self._pipes)
+        link = Link(gate, incoming, outgoing, peer, self._desk)
         gate.links.add(link)
         for end in (incoming, outgoing):
             self._links[end.fileno()] = link
@@ -212,7 +213,7 @@ class Relay:
             self._close(link, "the relay ended")
         for gate in self._gates.values():
             gate.listener.close()
-        self._pipes.close()
+        self._desk.pipes.close()
         self._epoll.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -222,5 +223,3 @@ def _reset(end: socket.socket) -> None:
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     end.close()
-
-

@@ -72,12 +72,14 @@ def is_gone(pid: int) -> bool:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
+    """Give a private folder as the product makes it."""
     path = workdir.create()
     yield path
     workdir.remove(path)
 
 
 def supervise(folder: Path, code: str, recorder: Recorder) -> Supervisor:
+    """Run a piece of Python under supervision."""
     launch = Launch([sys.executable, "-c", code], dict(os.environ), folder)
     supervisor = Supervisor("test", launch, recorder)
     supervisor.start()
@@ -218,16 +220,21 @@ time.sleep(0.3)
 """
 
 
-def start_host(then: str, code: str = TALKER) -> tuple[subprocess.Popen[str], int, int, Path]:
+def start_host(
+    then: str, code: str = TALKER, **environment: str
+) -> tuple[subprocess.Popen[str], int, int, Path]:
     """Run a host process of its own; give it, the program's pid, the sidecar's pid and the folder."""
     source = HOST.format(parent=str(Path(__file__).parents[2]), code=code, then=textwrap.dedent(then))
-    host = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
+    host = subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    )
     assert host.stdout is not None
     program, sidecar, folder = host.stdout.readline().split()
     return host, int(program), int(sidecar), Path(folder)
 
 
 def finish(host: subprocess.Popen[str]) -> None:
+    """Wait for the end of a host."""
     host.wait(10)
     assert host.stdout is not None
     host.stdout.close()
@@ -302,14 +309,14 @@ def test_ctrl_c_ends_the_program() -> None:
     eventually(lambda: is_gone(program) and is_gone(sidecar), timeout=2.0)
 
 
-def test_leftovers_of_a_killed_pair_are_swept() -> None:
+def test_leftovers_of_a_killed_pair_are_swept(tmp_path: Path) -> None:
     """The folder of a host that was killed together with its sidecar goes away with the next start."""
-    host, program, sidecar, folder = start_host("time.sleep(60)")
+    host, program, sidecar, folder = start_host("time.sleep(60)", TMPDIR=str(tmp_path))
     os.kill(sidecar, signal.SIGSTOP)  # so that it cannot tidy up
     host.kill()
     finish(host)
     os.kill(sidecar, signal.SIGKILL)
     eventually(lambda: is_gone(program) and is_gone(sidecar), timeout=2.0)
     assert folder.exists()
-    workdir.remove(workdir.create())
+    workdir.remove(workdir.create(tmp_path))
     assert not folder.exists()
