@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -204,7 +206,7 @@ class FRPClient(Exposing):
 
     def _new_session(self) -> None:
         self._dispatcher = EventDispatcher(self.events, self.config.server)
-        self._session = Session(self.config.server, self.config.user, self._dispatcher.post)
+        self._session = Session(self.config.server, self.config.user, self._dispatcher.post, _listens)
         self._closing = threading.Event()
         self._relay_lost = False
         self._status_wanted = threading.Event()
@@ -343,3 +345,18 @@ class FRPClient(Exposing):
         return self.is_connected() and any(
             tunnel.status is TunnelStatus.STARTING for tunnel in self.list_tunnels()
         )
+
+
+def _listens(visitor: Visitor) -> bool:
+    """Say whether somebody listens at a visitor's port: then it cannot be bound once more."""
+    config = visitor.config
+    if config.bind_port == -1:  # reachable from inside frpc only
+        return True
+    kind = socket.SOCK_DGRAM if config.visitor_type == "sudp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in config.bind_host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        try:
+            probe.bind((config.bind_host, config.bind_port))
+        except OSError as exc:
+            return exc.errno == errno.EADDRINUSE
+    return False

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypedDict
 
-from frp_wrapper._plugins import Plugin
+from frp_wrapper.plugins import Plugin
 
 __all__ = [
     "ClientConfig",

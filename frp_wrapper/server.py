@@ -109,6 +109,11 @@ class FRPServer:
         return self.config.vhost_http_port
 
     @property
+    def vhost_https_port(self) -> int | None:
+        """Where https tunnels are reachable; None: nowhere."""
+        return self.config.vhost_https_port
+
+    @property
     def auth_token(self) -> str:
         """What clients must present; empty: nothing."""
         return self.config.auth_token

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from frp_wrapper.errors import AuthenticationError, ConnectionFailedError, FRPError, TunnelError
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.reasons import REASONS, explain
-from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, public_addresses
+from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor, public_addresses
 
 Notify = Callable[[EventType, Mapping[str, Any]], None]
 E = TypeVar("E", bound=Endpoint)
@@ -42,15 +42,22 @@ class Session:
         server: The server's host as the user wrote it; it goes into URLs and messages.
         user: frp's user; frpc up to 0.67 puts it in front of every name.
         notify: Told of every change, in order; must not block.
+        listens: Says whether anybody listens where a visitor should: frpc does not name the visitor that has started.
         clock: Seconds on a clock that never goes back.
     """
 
     def __init__(
-        self, server: str, user: str, notify: Notify, clock: Callable[[], float] = time.monotonic
+        self,
+        server: str,
+        user: str,
+        notify: Notify,
+        listens: Callable[[Visitor], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._prefix = f"{user}." if user else ""
         self._notify = notify
+        self._listens = listens
         self._clock = clock
         self._endpoints: dict[str, Endpoint] = {}
         self._logged_in_since: float | None = None
@@ -239,6 +246,23 @@ class Session:
             return  # online once the status has told where
         self._set_online(endpoint)
 
+    def _on_visitor_up(self, record: Mapping[str, Any]) -> None:
+        if not self.connected:
+            return
+        visitors = self.endpoints(Visitor)
+        starting = [visitor for visitor in visitors if visitor.status is TunnelStatus.STARTING]
+        failed = [visitor for visitor in visitors if visitor.status is TunnelStatus.ERROR]
+        for visitor in starting or failed:
+            if self._listens(visitor):
+                self._set_online(visitor)
+
+    def _on_visitor_error(self, record: Mapping[str, Any]) -> None:
+        text = record.get("error") or record["message"]
+        named = self._named(record)
+        for visitor in [named] if named else self.endpoints(Visitor):
+            if named or (isinstance(visitor, Visitor) and f"{visitor.local_address}:" in text):
+                self._set_error(visitor, text)
+
     def _on_tunnel_error(self, record: Mapping[str, Any]) -> None:
         if (endpoint := self._named(record)) is not None:
             self._set_error(endpoint, record.get("error") or record["message"])
@@ -258,9 +282,9 @@ _HANDLERS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
     "login_rejected": Session._on_login_failed,
     "login_failed_exit": Session._on_login_failed,
     "tunnel_connected": Session._on_tunnel_up,
-    "visitor_started": Session._on_tunnel_up,
+    "visitor_started": Session._on_visitor_up,
     "tunnel_error": Session._on_tunnel_error,
-    "visitor_error": Session._on_tunnel_error,
+    "visitor_error": Session._on_visitor_error,
     "health_check_failed": Session._on_health_failed,
 }
 

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "frp_wrapper"
 
 ROWS = [
-    {"errors", "reasons", "config", "checks", "_plugins", "_type_faults", "_version"},
+    {"errors", "reasons", "config", "checks", "plugins", "_type_faults", "_version"},
     {
         "monitoring.logger",
         "monitoring.events",

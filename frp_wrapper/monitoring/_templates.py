@@ -42,9 +42,9 @@ class Template:
         return self.literal_size >= _MIN_LITERAL
 
     @cached_property
-    def _numbers(self) -> frozenset[str]:
-        kinds = _PLACEHOLDER.findall(self.text)
-        return frozenset(field for field, kind in zip(self.fields, kinds, strict=True) if kind.endswith("d"))
+    def _converted(self) -> dict[str, str]:
+        kinds = [kind[-1] for kind in _PLACEHOLDER.findall(self.text)]
+        return {field: kind for field, kind in zip(self.fields, kinds, strict=True) if kind in "dq"}
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -61,10 +61,20 @@ class Template:
         if match is None:
             return None
         values: dict[str, Any] = dict(zip(self.fields, match.groups(), strict=True))
-        for field in self._numbers:
-            if values[field].isdecimal():
-                values[field] = int(values[field])
+        for field, kind in self._converted.items():
+            values[field] = _converted(values[field], kind)
         return values
+
+
+def _converted(text: str, kind: str) -> str | int:
+    """Read a value that Go wrote with ``%d`` or ``%q``; what cannot be read stays as it is."""
+    if kind == "d":
+        return int(text) if text.isdecimal() else text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ Record = dict[str, Any]
 
 _MAX_LINE = 65536
 """Characters of a line that are looked at."""
+_MAX_COMPACT_LINE = 2048
+"""Characters of a line in the compact layout; its patterns take time that grows with the square of the length."""
 _RAW_LEVELS = {
     "panic": "error",
     "config_error": "error",
@@ -59,22 +61,22 @@ class OutputParser:
             return self._with_header(parts)
         if not line.strip():
             return None
-        return self._compact(line) or self._raw(line)
+        return self._compact(line[:_MAX_COMPACT_LINE]) or self._raw(line)
 
     def _with_header(self, parts: LogLine) -> Record:
         record = self._record("detail", parts.timestamp, parts.level, parts.body)
         record["time"] = self._time(parts.timestamp)
         record["caller"] = parts.caller
         record["run_id"] = parts.run_id
-        ways = [(None, parts.body), *names_before(parts.body)]
-        for name, message in ways:
+        named = names_before(parts.body)
+        for name, message in [*named, (None, parts.body)]:
             found = catalogue().find(message)
             if found is not None:
                 record |= {"tunnel_id": name, "message": message}
                 self._describe(record, *found)
                 return record
-        if len(ways) > 1:
-            record["tunnel_id"], record["message"] = ways[1]
+        if named:
+            record["tunnel_id"], record["message"] = named[0]
         self._describe_unknown(record)
         return record
 
