@@ -164,7 +164,6 @@ class FRPServer:
                 return
             self._supervisor = None
             supervisor.stop()
-            workdir.remove(self._folder)
 
     def _has_free_choice(self) -> bool:
         return any(getattr(self._wanted, field) == 0 for field in _PORT_FIELDS)

@@ -111,10 +111,7 @@ class Frpc:
 
     def stop(self) -> None:
         """End frpc, the sidecar and their threads, and remove the folder; bounded, and harmless in a forked child."""
-        if not self.is_ours:
-            return
         self._supervisor.stop()
-        workdir.remove(self.folder)
 
     def request(self, op: str, **fields: Any) -> Mapping[str, Any]:
         """Ask the sidecar; see `Supervisor.request`."""

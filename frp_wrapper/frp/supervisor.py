@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from frp_wrapper.errors import ProcessError, TimeoutError
+from frp_wrapper.frp import workdir
 from frp_wrapper.frp.sidecar_process import SidecarProcess, end_orphan
 from frp_wrapper.sidecar.backoff import Backoff
 from frp_wrapper.sidecar.wire import Message
@@ -49,7 +50,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to run the program: its arguments, whole environment, and private folder."""
+    """How to run the program: its arguments, whole environment, and private folder, which ends with it."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
@@ -109,7 +110,7 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End program, sidecar and thread, in at most about five seconds; a second call does nothing."""
+        """End program, sidecar and thread, and remove the folder, in about five seconds at most; once is enough."""
         if not self.is_ours or self._stopping.is_set():
             return
         self._stopping.set()
@@ -123,6 +124,7 @@ class Supervisor:
             sidecar.reap(0.5)
         self._thread.join(1.0)
         self._sidecar = self._pid = None
+        workdir.remove(self._launch.folder)
         _live.discard(self)
 
     def request(self, op: str, *, timeout: float = 5.0, **fields: Any) -> Message:
