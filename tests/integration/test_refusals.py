@@ -202,7 +202,7 @@ def test_an_extra_that_frpc_refuses(server: FRPServer, frpc_path: object) -> Non
 
 
 def test_a_server_port_that_is_taken(frps_path: object) -> None:
-    """frps on a port that is taken says so."""
+    """A server on a port that is taken says so."""
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(ProcessError) as caught:
         FRPServer(other.getsockname()[1]).start()
     refused(caught.value, "port_in_use")

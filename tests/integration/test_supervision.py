@@ -163,7 +163,8 @@ def stat_mode(path: Path) -> int:
 
 def test_the_token_is_in_no_command_line(client: FRPClient, server: FRPServer) -> None:
     """Neither the token nor the admin password can be read from the list of processes."""
-    for process in psutil.Process(client.pid).parents()[:1] + [psutil.Process(client.pid)]:
+    frpc = psutil.Process(client.pid)
+    for process in (frpc, *frpc.parents()[:1]):
         assert server.auth_token not in " ".join(process.cmdline())
     assert server.auth_token not in repr(client.config)
     assert server.auth_token not in repr(client)

@@ -140,7 +140,7 @@ def test_stcp_and_its_visitor(client: FRPClient, server: FRPServer, echo: int) -
 
 
 def test_tunnels_of_a_user(server: FRPServer, echo: int) -> None:
-    """frp's ``user`` is part of the name on the server, not of the id here."""
+    """The ``user`` of frp is part of the name on the server, not of the id here."""
     with FRPClient("localhost", server.bind_port, auth_token=server.auth_token, user="bob") as client:
         tunnel = client.expose_tcp(echo, name="ssh")
         assert tunnel.id == "ssh"

@@ -1,0 +1,115 @@
+"""``frpw demo``: a real frps, a real frpc, a small web service and visitors, all on this machine, live."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import click
+
+from frp_wrapper.cli.view import summary, watch
+from frp_wrapper.client import FRPClient
+from frp_wrapper.server import FRPServer
+from frp_wrapper.tunnel import Tunnel
+
+__all__ = ["demo"]
+
+_VISITORS = 3
+"""Visitors at a time for each tunnel."""
+_PORTS = "20000-60000"
+_TIMEOUT = 10.0
+
+
+@click.command()
+@click.option(
+    "--seconds", type=float, default=30.0, show_default=True, help="How long; 0: until Ctrl-C.", metavar="N"
+)
+def demo(seconds: float) -> None:
+    """Show it all on this machine: server, client, two tunnels with traffic, and the live numbers.
+
+    Needs no server and no account, and leaves nothing behind.
+    """
+    with web_service() as port, FRPServer(vhost_http_port=0, allow_ports=[_PORTS]) as server:
+        click.echo(f"a real frps listens at 127.0.0.1:{server.bind_port}, a small web service at 127.0.0.1:{port}")
+        with FRPClient("localhost", server.bind_port, auth_token=server.auth_token) as client:
+            tcp = client.expose_tcp(port, name="web-tcp", meter="relay")
+            path = client.expose_path(port, "/hello", name="web-path")
+            click.echo(f"open it yourself: {_page(tcp)} or {_page(path)}")
+            with visitors(tcp, path) as failures, contextlib.suppress(KeyboardInterrupt):
+                watch(client, seconds=seconds or None, note="Ctrl-C ends it" + (f", or {seconds:g} s" if seconds else ""))
+            click.echo(summary(client))
+            if failures:
+                raise click.ClickException(f"{len(failures)} visits failed; the first: {failures[0]}")
+
+
+class _Page(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = b"<!doctype html><title>frp_wrapper demo</title><h1>It works.</h1><p>" + b"frp " * random.randint(1, 20_000)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing: the table is what is shown."""
+
+
+class _Service(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Let visitors go away in the middle."""
+
+
+@contextlib.contextmanager
+def web_service() -> Iterator[int]:
+    """Serve small pages on loopback; gives the port."""
+    service = _Service(("127.0.0.1", 0), _Page)
+    thread = threading.Thread(target=service.serve_forever, name="frp-wrapper-demo-web")
+    thread.start()
+    try:
+        yield service.server_address[1]
+    finally:
+        service.shutdown()
+        service.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def visitors(*tunnels: Tunnel) -> Iterator[list[OSError]]:
+    """Visit the tunnels all the time; gives the list into which failures go."""
+    done = threading.Event()
+    failures: list[OSError] = []
+    threads = [
+        threading.Thread(target=_visit, args=(_page(tunnel), done, failures), name="frp-wrapper-demo-visitor")
+        for tunnel in tunnels
+        for _ in range(_VISITORS)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield failures
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(_TIMEOUT)
+
+
+def _visit(url: str, done: threading.Event, failures: list[OSError]) -> None:
+    while not done.wait(random.uniform(0.05, 0.5)):
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT) as page:
+                page.read()
+        except OSError as exc:
+            failures.append(exc)
+            return
+
+
+def _page(tunnel: Tunnel) -> str:
+    assert tunnel.url is not None
+    return tunnel.url.replace("tcp://", "http://")

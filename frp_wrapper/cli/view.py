@@ -1,0 +1,159 @@
+"""The live view of a client's tunnels on the terminal."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
+
+if TYPE_CHECKING:
+    from frp_wrapper.client import FRPClient
+
+_REFRESH = 0.5
+"""Seconds between two looks at the numbers."""
+_COLOURS = {
+    TunnelStatus.STARTING: "yellow",
+    TunnelStatus.ONLINE: "green",
+    TunnelStatus.OFFLINE: "yellow",
+    TunnelStatus.ERROR: "red",
+    TunnelStatus.CLOSED: "dim",
+}
+_UNKNOWN = "?"
+
+
+def watch(
+    client: FRPClient, *, seconds: float | None = None, note: str | None = None, console: Console | None = None
+) -> None:
+    """Show the tunnels until Ctrl-C or for some seconds: a table on a terminal, a line per change elsewhere."""
+    console = console or Console()
+    view = View(client, note)
+    until = time.monotonic() + seconds if seconds is not None else None
+    if console.is_terminal:
+        _watch_live(view, console, until)
+    else:
+        _watch_plain(client, console, until)
+
+
+def summary(client: FRPClient) -> str:
+    """Say in one line what has gone through the tunnels."""
+    metrics = [tunnel.metrics for tunnel in client.list_tunnels()]
+    connections = sum(one.connection_count or 0 for one in metrics)
+    sent = sum(one.bytes_sent or 0 for one in metrics)
+    received = sum(one.bytes_received or 0 for one in metrics)
+    return f"{connections} connections, {decimal(sent)} to visitors, {decimal(received)} from visitors"
+
+
+class View:
+    """Draws a client's tunnels with their rates.
+
+    Args:
+        client: Whose.
+        note: A line below the table.
+    """
+
+    def __init__(self, client: FRPClient, note: str | None = None) -> None:
+        self._client = client
+        self._note = note
+        self._last: dict[str, tuple[float, int, int]] = {}
+
+    def draw(self) -> Table:
+        """Give the table of this moment."""
+        table = Table(title=self._title(), caption=self._note, title_justify="left", caption_justify="left")
+        table.add_column("tunnel", overflow="fold")
+        table.add_column("public address → local service", overflow="fold")
+        table.add_column("status")
+        for heading in ("open", "total", "errors", "to visitors", "from visitors"):
+            table.add_column(heading, justify="right")
+        for tunnel in self._client.list_tunnels():
+            table.add_row(*self._tunnel_row(tunnel))
+        for visitor in self._client.list_visitors():
+            table.add_row(visitor.id, _visitor_way(visitor), _status(visitor), *[""] * 5)
+        return table
+
+    def _title(self) -> Text:
+        client = self._client
+        where = f"{client.server}:{client.config.port}"
+        if client.is_connected():
+            return Text(f"connected to {where} for {timedelta(seconds=int(client.get_uptime()))}", "green")
+        why = client.login_error
+        return Text(f"not connected to {where}{f': {why.what}' if why else ''}, trying again", "red")
+
+    def _tunnel_row(self, tunnel: Tunnel) -> list[Text | str]:
+        metrics = tunnel.metrics
+        way = f"{chr(10).join(tunnel.urls) or '(no public address)'}\n→ {_target(tunnel)}"
+        counts = [_count(n) for n in (metrics.open_connections, metrics.connection_count, metrics.error_count)]
+        sent, received = self._rates(tunnel.id, metrics.bytes_sent, metrics.bytes_received)
+        return [tunnel.id, way, _status(tunnel), *counts, sent, received]
+
+    def _rates(self, name: str, sent: int | None, received: int | None) -> tuple[str, str]:
+        if sent is None or received is None:
+            return _UNKNOWN, _UNKNOWN
+        now = time.monotonic()
+        then, sent_then, received_then = self._last.get(name, (now, sent, received))
+        self._last[name] = (now, sent, received)
+        passed = max(now - then, 0.001)
+        return (
+            f"{decimal(sent)}\n{decimal(int((sent - sent_then) / passed))}/s",
+            f"{decimal(received)}\n{decimal(int((received - received_then) / passed))}/s",
+        )
+
+
+def _watch_live(view: View, console: Console, until: float | None) -> None:
+    with Live(view.draw(), console=console, auto_refresh=False) as live:
+        while until is None or time.monotonic() < until:
+            time.sleep(_REFRESH)
+            live.update(view.draw(), refresh=True)
+
+
+def _watch_plain(client: FRPClient, console: Console, until: float | None) -> None:
+    """Print a line for every change: for logs, and for programs that read our output."""
+    shown: dict[str, str] = {}
+    while until is None or time.monotonic() < until:
+        for endpoint in [*client.list_tunnels(), *client.list_visitors()]:
+            line = _line(endpoint)
+            if shown.get(endpoint.id) != line:
+                shown[endpoint.id] = line
+                console.print(line, highlight=False, soft_wrap=True)
+        time.sleep(_REFRESH)
+
+
+def _line(endpoint: Endpoint) -> str:
+    where = ", ".join(endpoint.urls) if isinstance(endpoint, Tunnel) else _way_of(endpoint)
+    why = f": {endpoint.error.what}" if endpoint.error else ""
+    return f"{endpoint.id}  {endpoint.status.value}  {where}{why}"
+
+
+def _way_of(endpoint: Endpoint) -> str:
+    return _visitor_way(endpoint) if isinstance(endpoint, Visitor) else ""
+
+
+def _visitor_way(visitor: Visitor) -> str:
+    return f"{visitor.local_address}\n→ {visitor.config.server_name} of another client"
+
+
+def _target(tunnel: Tunnel) -> str:
+    config = tunnel.config
+    if config.plugin is not None:
+        return f"plugin {config.plugin.type}"
+    return f"{config.local_host}:{config.local_port}"
+
+
+def _status(endpoint: Endpoint) -> Text:
+    text = Text(endpoint.status.value, _COLOURS[endpoint.status])
+    if endpoint.error is not None:
+        text.append(f"\n{endpoint.error.reason}: {endpoint.error.hint}", "dim")
+    return text
+
+
+def _count(number: int | None) -> str:
+    return _UNKNOWN if number is None else str(number)
+
+
