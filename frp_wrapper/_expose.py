@@ -56,11 +56,11 @@ class Exposing(ABC):
         """The server's host."""
 
     @abstractmethod
-    def expose(self, config: TunnelConfig, *, timeout: float = ANSWER_TIMEOUT) -> Tunnel:
-        """Open a tunnel from a complete configuration."""
+    def expose(self, config: TunnelConfig, *, timeout: float = ANSWER_TIMEOUT, wait: bool = True) -> Tunnel:
+        """Open a tunnel from a complete configuration; without ``wait``, do not wait for the server's answer."""
 
     @abstractmethod
-    def visit(self, config: VisitorConfig, *, timeout: float = ANSWER_TIMEOUT) -> Visitor:
+    def visit(self, config: VisitorConfig, *, timeout: float = ANSWER_TIMEOUT, wait: bool = True) -> Visitor:
         """Open the local end of somebody's secret tunnel from a complete configuration."""
 
     def expose_tcp(self, local_port: int | None = None, **options: Unpack[ExposeOptions]) -> Tunnel:

@@ -1,4 +1,4 @@
-"""Finds options of the wrong type: a string where a tuple is meant would otherwise be read letter by letter."""
+"""Finds options of the wrong type: a string where a list is meant would otherwise be read letter by letter."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 
 def type_faults(config: DataclassInstance) -> list[str]:
-    """Give every option whose value has the wrong type as a sentence; a list is as good as a tuple."""
+    """Give every option whose value has the wrong type as a sentence."""
     from pydantic import ValidationError  # noqa: PLC0415 - not needed to import the package
 
     values = {field.name: getattr(config, field.name) for field in fields(config)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     try:
         _model(type(config)).model_validate(values)
     except ValidationError as exc:
@@ -44,7 +43,7 @@ def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:
         option = error["loc"][0]
         if error["type"] != "dataclass_exact_type":
             path = ".".join(str(part) for part in error["loc"])
-            what = error["msg"].removeprefix("Input ").replace("valid tuple", "list")
-            yield f"{path} {error['input']!r:.80} {what}"
+            what = error["msg"].removeprefix("Input ")
+            yield f"{path} {error['input']!r:.80}: {what}"
         elif option not in precise:
             yield f"{option} is a {type(error['input']).__name__}, which is none of its classes"

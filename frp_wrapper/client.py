@@ -7,6 +7,7 @@ import errno
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -15,6 +16,7 @@ from frp_wrapper._expose import ANSWER_TIMEOUT, Exposing
 from frp_wrapper.checks import check
 from frp_wrapper.config import ClientConfig, ClientOptions, TunnelConfig, VisitorConfig
 from frp_wrapper.errors import ConfigError, FRPError, ProcessError, TimeoutError, TunnelError
+from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import binary_version, find
 from frp_wrapper.frp.frpc import Frpc, Record
 from frp_wrapper.frp.toml import proxy_table, visitor_table
@@ -71,7 +73,36 @@ class FRPClient(Exposing):
         self._naming = threading.Lock()
         self._frpc: Frpc | None = None
         self._crashes = 0
+        self._setup: Setup | None = None
         self._new_session()
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        auth_token: str | None = None,
+        frpc_path: str | Path | None = None,
+        frp_version: str | None = None,
+    ) -> Self:
+        """Make a client from a file; its tunnels and visitors are opened by `connect`.
+
+        A tunnel of the file that the server refuses stays in `list_tunnels` with its error, and is tried again.
+
+        Args:
+            path: A ``tunnels.toml``, or an ``frpc.toml``, ``frpc.json`` or ``frpc.ini`` of frp.
+            auth_token: Instead of the file's.
+            frpc_path: As for the class.
+            frp_version: As for the class.
+
+        Raises:
+            ConfigError: It cannot be read, or has faults; all are listed.
+        """
+        setup = load(path)
+        config = replace(setup.client, auth_token=auth_token) if auth_token is not None else setup.client
+        client = cls(config, frpc_path=frpc_path, frp_version=frp_version)
+        client._setup = setup
+        return client
 
     def __repr__(self) -> str:
         state = "connected" if self.is_connected() else "not connected"
@@ -97,6 +128,11 @@ class FRPClient(Exposing):
         frpc = self._frpc
         return frpc.pid if frpc else None
 
+    @property
+    def login_error(self) -> FRPError | None:
+        """Why the last try to log in failed; None since it worked."""
+        return self._session.login_error
+
     def is_connected(self) -> bool:
         """Say whether frpc is logged in at the server, now."""
         return self._session.connected
@@ -113,11 +149,11 @@ class FRPClient(Exposing):
         """Give the visitors that are not closed, oldest first."""
         return self._session.endpoints(Visitor)
 
-    def connect(self, timeout: float = 15.0, *, retry: bool = False) -> None:
+    def connect(self, timeout: float | None = 15.0, *, retry: bool = False) -> None:
         """Start frpc and log in; does nothing when that has been done.
 
         Args:
-            timeout: Seconds for the login. Installing frp, where it is not there yet, is not counted.
+            timeout: Seconds for the login, None: no limit. Installing frp, where it is not there yet, is not counted.
             retry: Keep trying until the timeout when the server cannot be reached (yet), instead of failing at once.
 
         Raises:
@@ -134,6 +170,7 @@ class FRPClient(Exposing):
             self._start(path)
             try:
                 self._await_login(timeout, retry=retry)
+                self._open_setup()
             except BaseException:  # also Ctrl-C: nothing may stay behind
                 self.close()
                 raise
@@ -155,7 +192,7 @@ class FRPClient(Exposing):
             self._status_thread.join(2.0)
             self._dispatcher.close()
 
-    def expose(self, config: TunnelConfig, *, timeout: float = ANSWER_TIMEOUT) -> Tunnel:
+    def expose(self, config: TunnelConfig, *, timeout: float = ANSWER_TIMEOUT, wait: bool = True) -> Tunnel:
         """Open a tunnel from a complete configuration; see `Exposing` for what is raised."""
         check(config)
         frpc = self._running()
@@ -169,16 +206,16 @@ class FRPClient(Exposing):
             self._session.require_free(config.name)
             tunnel = Tunnel(config, self, self._metering.meter(config))
             self._session.add(tunnel)
-        self._apply(tunnel, lambda: frpc.set_proxy(self._proxy_table(config)), timeout)
+        self._apply(tunnel, lambda: frpc.set_proxy(self._proxy_table(config)), timeout if wait else None)
         return tunnel
 
-    def visit(self, config: VisitorConfig, *, timeout: float = ANSWER_TIMEOUT) -> Visitor:
+    def visit(self, config: VisitorConfig, *, timeout: float = ANSWER_TIMEOUT, wait: bool = True) -> Visitor:
         """Open the local end of somebody's secret tunnel; see `Exposing` for what is raised."""
         check(config)
         frpc = self._running()
         visitor = Visitor(config, self)
         self._session.add(visitor)
-        self._apply(visitor, lambda: frpc.set_visitor(visitor_table(config)), timeout)
+        self._apply(visitor, lambda: frpc.set_visitor(visitor_table(config)), timeout if wait else None)
         return visitor
 
     def wait_for(self, endpoint: Endpoint, status: TunnelStatus, timeout: float) -> None:
@@ -229,7 +266,7 @@ class FRPClient(Exposing):
         self._dispatcher.start()
         self._status_thread.start()
 
-    def _await_login(self, timeout: float, *, retry: bool) -> None:
+    def _await_login(self, timeout: float | None, *, retry: bool) -> None:
         session = self._session
 
         def settled() -> bool:
@@ -271,15 +308,23 @@ class FRPClient(Exposing):
 
     # Tunnels
 
+    def _open_setup(self) -> None:
+        if self._setup is not None:
+            for tunnel in self._setup.tunnels:
+                self.expose(tunnel, wait=False)
+            for visitor in self._setup.visitors:
+                self.visit(visitor, wait=False)
+
     def _proxy_table(self, config: TunnelConfig) -> dict[str, object]:
         frpc = self._running()
         return proxy_table(config, version=frpc.version, local=self._metering.relay_address(config))
 
-    def _apply(self, endpoint: Endpoint, change: Callable[[], None], timeout: float) -> None:
+    def _apply(self, endpoint: Endpoint, change: Callable[[], None], timeout: float | None) -> None:
         try:
             change()
             self._status_wanted.set()
-            endpoint.wait(TunnelStatus.ONLINE, timeout)
+            if timeout is not None:
+                endpoint.wait(TunnelStatus.ONLINE, timeout)
         except BaseException:  # also Ctrl-C: a tunnel that its user does not hold must not stay
             self.close_endpoint(endpoint)
             raise

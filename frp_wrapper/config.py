@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypedDict
 
@@ -65,9 +65,9 @@ class TunnelOptions(TypedDict, total=False):
     local_host: str
     meter: MeterMode
     remote_port: int | None
-    custom_domains: tuple[str, ...]
+    custom_domains: Sequence[str]
     subdomain: str | None
-    locations: tuple[str, ...]
+    locations: Sequence[str]
     http_user: str | None
     http_password: str | None
     host_header_rewrite: str | None
@@ -76,7 +76,7 @@ class TunnelOptions(TypedDict, total=False):
     route_by_http_user: str | None
     multiplexer: Literal["httpconnect"] | None
     secret_key: str | None
-    allow_users: tuple[str, ...]
+    allow_users: Sequence[str]
     disable_assisted_addrs: bool
     use_encryption: bool
     use_compression: bool
@@ -137,9 +137,9 @@ class TunnelConfig:
     local_host: str = "127.0.0.1"
     meter: MeterMode = "passive"
     remote_port: int | None = None
-    custom_domains: tuple[str, ...] = ()
+    custom_domains: Sequence[str] = ()
     subdomain: str | None = None
-    locations: tuple[str, ...] = ()
+    locations: Sequence[str] = ()
     http_user: str | None = None
     http_password: str | None = field(default=None, repr=False)
     host_header_rewrite: str | None = None
@@ -148,7 +148,7 @@ class TunnelConfig:
     route_by_http_user: str | None = None
     multiplexer: Literal["httpconnect"] | None = None
     secret_key: str | None = field(default=None, repr=False)
-    allow_users: tuple[str, ...] = ()
+    allow_users: Sequence[str] = ()
     disable_assisted_addrs: bool = False
     use_encryption: bool = False
     use_compression: bool = False
@@ -359,7 +359,7 @@ class ServerOptions(TypedDict, total=False):
     dashboard_port: int | None
     dashboard_user: str
     dashboard_password: str
-    allow_ports: tuple[str, ...]
+    allow_ports: Sequence[str]
     max_ports_per_client: int | None
     log_level: LogLevel
     enable_prometheus: bool
@@ -402,7 +402,7 @@ class ServerConfig:
     dashboard_port: int | None = None
     dashboard_user: str = ""
     dashboard_password: str = field(default="", repr=False)
-    allow_ports: tuple[str, ...] = ()
+    allow_ports: Sequence[str] = ()
     max_ports_per_client: int | None = None
     log_level: LogLevel = "info"
     enable_prometheus: bool = False

@@ -89,8 +89,8 @@ class Session:
     def __contains__(self, name: str) -> bool:
         return name in self._endpoints
 
-    def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until ``condition`` holds, tested after every change; False when ``timeout`` seconds were not enough."""
+    def wait_until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until ``condition`` holds, tested after every change; False when ``timeout`` seconds (None: no limit) were not enough."""
         with self.changed:
             return self.changed.wait_for(condition, timeout)
 

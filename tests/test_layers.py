@@ -25,7 +25,7 @@ ROWS = [
         "tunnel",
         "session",
     },
-    {"sidecar", "metering.sockdiag", "frp"},
+    {"sidecar", "metering.sockdiag", "frp", "files"},
     {"frp.supervisor", "frp.sidecar_process", "frp.frpc", "metering"},
     {"client", "server", "_expose", "demo"},
     {"aio", "cli", "__main__"},

@@ -28,7 +28,7 @@ def cli() -> None:
     frpw demo                                  try it, all on this machine
     frpw expose tcp 3000 --server example.com  share a local port
     frpw up -c tunnels.toml                    run the tunnels of a file
-    """
+    """  # noqa: D301 - click's mark against wrapping is this very escape
 
 
 for command in (demo, expose, up, server, frp):

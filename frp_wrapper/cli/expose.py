@@ -46,7 +46,9 @@ _TUNNEL_OPTIONS = (
     click.option("--compress", "use_compression", is_flag=True, help="Compress between frpc and frps."),
     click.option("--bandwidth", "bandwidth_limit", metavar="LIMIT", help="Such as 1MB or 500KB a second."),
 )  # fmt: skip
-_remote_port = click.option("--remote-port", type=int, metavar="PORT", help="On the server. Default: frps chooses.")
+_remote_port = click.option(
+    "--remote-port", type=int, metavar="PORT", help="On the server. Default: frps chooses."
+)
 _local_port = click.argument("local_port", type=int)
 _domains = click.option(
     "--domain", "custom_domains", multiple=True, metavar="DOMAIN", help="Repeat for several."
@@ -76,7 +78,9 @@ def udp(client: FRPClient, **options: Any) -> None:
 @_local_port
 @_domains
 @_subdomain
-@click.option("--host-header", "host_header_rewrite", metavar="HOST", help="The Host header that the service sees.")
+@click.option(
+    "--host-header", "host_header_rewrite", metavar="HOST", help="The Host header that the service sees."
+)
 @click.option("--auth", metavar="USER:PASSWORD", help="Ask visitors for these.")
 @_tunnel_options
 def http(client: FRPClient, auth: str | None, **options: Any) -> None:

@@ -26,7 +26,7 @@ def frp() -> None:
     "Default: FRP_WRAPPER_INSTALL, else auto (first the one, then the other).",
 )
 @click.option("--force", is_flag=True, help="Install again what is there.")
-def install_command(versions: tuple[str, ...], how: str | None, force: bool) -> None:  # noqa: FBT001
+def install_command(versions: tuple[str, ...], how: str | None, force: bool) -> None:
     """Install frpc and frps of one or more versions (default: the one this package is tested with)."""
     for version in versions or (binary.DEFAULT_VERSION,):
         with on_terminal() as bar:
@@ -35,7 +35,9 @@ def install_command(versions: tuple[str, ...], how: str | None, force: bool) -> 
 
 
 @frp.command()
-@click.option("--version", "version", help="Of this version; default: what a client without a version would use.")
+@click.option(
+    "--version", "version", help="Of this version; default: what a client without a version would use."
+)
 def which(version: str | None) -> None:
     """Say which programs would be used, and where they come from; installs nothing."""
     missing = False

@@ -18,7 +18,7 @@ def client_options(command: Command) -> Command:
     """Add the options that make a client; the command gets a ``client`` that is not connected."""
 
     @functools.wraps(command)
-    def with_client(
+    def with_client(  # noqa: PLR0917 - click passes them by name
         server: str,
         port: int,
         token: str | None,
@@ -34,9 +34,7 @@ def client_options(command: Command) -> Command:
         options: ClientOptions = {"user": user}
         if ca_file is not None:
             options["tls"] = TLSConfig(trusted_ca_file=ca_file)
-        client = FRPClient(
-            server, port, auth_token=token, frpc_path=frpc, frp_version=frp_version, **options
-        )
+        client = FRPClient(server, port, auth_token=token, frpc_path=frpc, frp_version=frp_version, **options)
         return command(client=client, **arguments)
 
     for option in reversed(_CLIENT_OPTIONS):

@@ -14,15 +14,27 @@ __all__ = ["server"]
 
 
 @click.command()
-@click.option("--bind-port", "-p", default=7000, show_default=True, help="Where clients connect; 0: a free port.")
-@click.option("--bind-host", default="127.0.0.1", show_default=True, help="0.0.0.0 to be reachable from elsewhere.")
-@click.option("--token", envvar="FRP_WRAPPER_TOKEN", help="Better by FRP_WRAPPER_TOKEN. Default: a random one.")
+@click.option(
+    "--bind-port", "-p", default=7000, show_default=True, help="Where clients connect; 0: a free port."
+)
+@click.option(
+    "--bind-host", default="127.0.0.1", show_default=True, help="0.0.0.0 to be reachable from elsewhere."
+)
+@click.option(
+    "--token", envvar="FRP_WRAPPER_TOKEN", help="Better by FRP_WRAPPER_TOKEN. Default: a random one."
+)
 @click.option("--token-file", type=click.File(), help="Read the token from a file; - for stdin.")
-@click.option("--http-port", "vhost_http_port", type=int, help="Where http tunnels are reachable; 0: a free port.")
+@click.option(
+    "--http-port", "vhost_http_port", type=int, help="Where http tunnels are reachable; 0: a free port."
+)
 @click.option("--https-port", "vhost_https_port", type=int, help="Where https tunnels are reachable.")
 @click.option("--domain", "subdomain_host", help="The domain below which --subdomain of a tunnel is.")
-@click.option("--allow-ports", multiple=True, metavar="FROM-TO", help="Ports that tunnels may have. Repeat for several.")
-@click.option("--dashboard-port", type=int, help="frps's own dashboard, on loopback, with random credentials.")
+@click.option(
+    "--allow-ports", multiple=True, metavar="FROM-TO", help="Ports that tunnels may have. Repeat for several."
+)
+@click.option(
+    "--dashboard-port", type=int, help="frps's own dashboard, on loopback, with random credentials."
+)
 @click.option("--frp-version", help="Use this version of frp; installed if need be.")
 @click.option("--frps", "frps_path", metavar="PATH", help="Use this frps.")
 def server(token: str | None, token_file: TextIO | None, **options: Any) -> None:
@@ -46,4 +58,6 @@ def _describe(running: FRPServer, *, token_is_new: bool) -> None:
         click.echo(f"               with the password {config.dashboard_password}")
     if token_is_new:
         click.echo(f"token: {running.auth_token}")
-    click.echo(f"try: FRP_WRAPPER_TOKEN=... frpw expose tcp 3000 --server {config.bind_host} --port {running.bind_port}")
+    click.echo(
+        f"try: FRP_WRAPPER_TOKEN=... frpw expose tcp 3000 --server {config.bind_host} --port {running.bind_port}"
+    )

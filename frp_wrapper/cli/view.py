@@ -6,7 +6,8 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.box import SIMPLE
+from rich.console import Console, Group
 from rich.filesize import decimal
 from rich.live import Live
 from rich.table import Table
@@ -27,10 +28,16 @@ _COLOURS = {
     TunnelStatus.CLOSED: "dim",
 }
 _UNKNOWN = "?"
+_CONNECTIONS = 6
+"""Open connections that are shown."""
 
 
 def watch(
-    client: FRPClient, *, seconds: float | None = None, note: str | None = None, console: Console | None = None
+    client: FRPClient,
+    *,
+    seconds: float | None = None,
+    note: str | None = None,
+    console: Console | None = None,
 ) -> None:
     """Show the tunnels until Ctrl-C or for some seconds: a table on a terminal, a line per change elsewhere."""
     console = console or Console()
@@ -64,8 +71,14 @@ class View:
         self._note = note
         self._last: dict[str, tuple[float, int, int]] = {}
 
-    def draw(self) -> Table:
-        """Give the table of this moment."""
+    def draw(self) -> Group:
+        """Give the tables of this moment."""
+        tables = [self._tunnels()]
+        if (connections := self._connections()) is not None:
+            tables.append(connections)
+        return Group(*tables)
+
+    def _tunnels(self) -> Table:
         table = Table(title=self._title(), caption=self._note, title_justify="left", caption_justify="left")
         table.add_column("tunnel", overflow="fold")
         table.add_column("public address → local service", overflow="fold")
@@ -76,6 +89,25 @@ class View:
             table.add_row(*self._tunnel_row(tunnel))
         for visitor in self._client.list_visitors():
             table.add_row(visitor.id, _visitor_way(visitor), _status(visitor), *[""] * 5)
+        return table
+
+    def _connections(self) -> Table | None:
+        """Give the open connections with the most bytes, None when there are none."""
+        rows = [(tunnel, one) for tunnel in self._client.list_tunnels() for one in tunnel.connections()]
+        if not rows:
+            return None
+        table = Table(title="open connections", title_justify="left", title_style="dim", box=SIMPLE)
+        for heading in ("visitor", "tunnel", "for", "to visitor", "from visitor"):
+            table.add_column(heading)
+        for tunnel, one in sorted(rows, key=lambda row: -(row[1].bytes_sent or 0))[:_CONNECTIONS]:
+            visitor = one.visitor or Text("not told (meter='relay' would)", "dim")
+            table.add_row(
+                visitor,
+                tunnel.id,
+                f"{one.duration:.0f} s",
+                _bytes(one.bytes_sent),
+                _bytes(one.bytes_received),
+            )
         return table
 
     def _title(self) -> Text:
@@ -89,7 +121,9 @@ class View:
     def _tunnel_row(self, tunnel: Tunnel) -> list[Text | str]:
         metrics = tunnel.metrics
         way = f"{chr(10).join(tunnel.urls) or '(no public address)'}\n→ {_target(tunnel)}"
-        counts = [_count(n) for n in (metrics.open_connections, metrics.connection_count, metrics.error_count)]
+        counts = [
+            _count(n) for n in (metrics.open_connections, metrics.connection_count, metrics.error_count)
+        ]
         sent, received = self._rates(tunnel.id, metrics.bytes_sent, metrics.bytes_received)
         return [tunnel.id, way, _status(tunnel), *counts, sent, received]
 
@@ -153,7 +187,9 @@ def _status(endpoint: Endpoint) -> Text:
     return text
 
 
+def _bytes(number: int | None) -> str:
+    return _UNKNOWN if number is None else decimal(number)
+
+
 def _count(number: int | None) -> str:
     return _UNKNOWN if number is None else str(number)
-
-

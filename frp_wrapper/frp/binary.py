@@ -21,6 +21,7 @@ def find(
     path: str | Path | None = None,
     version: str | None = None,
     progress: Progress | None = None,
+    may_install: bool = True,
 ) -> Path:
     """Give the path of an frp program.
 
@@ -32,6 +33,7 @@ def find(
         path: The program, if it is known.
         version: Such as ``0.65.0``; None: 0.71.0, or whatever is on ``PATH``.
         progress: Is told of an installation; None: a progress bar on stderr.
+        may_install: False: only look.
 
     Raises:
         BinaryNotFoundError: There is none, and none could be installed.
@@ -50,6 +52,10 @@ def find(
         {version} if version else _usable_versions(Path(on_path))
     ):
         return Path(on_path)
+    if not may_install:
+        raise BinaryNotFoundError(
+            f"there is no {program} {wanted} here", hint="Install it: frpw frp install."
+        )
     return _install(wanted, progress) / program
 
 

@@ -56,6 +56,14 @@ class Launch:
     env: Mapping[str, str]
     folder: Path
 
+    @property
+    def cwd(self) -> str:
+        """The working folder: the host's, so that relative paths in a configuration mean what their writer means."""
+        try:
+            return str(Path.cwd())
+        except FileNotFoundError:  # removed under the host
+            return str(self.folder)
+
 
 class Supervisor:
     """One program that runs until `stop`, whatever happens to it, to its sidecar or to its server.
@@ -172,7 +180,7 @@ class Supervisor:
                         "op": "run",
                         "argv": list(launch.argv),
                         "env": dict(launch.env),
-                        "cwd": str(launch.folder),
+                        "cwd": launch.cwd,
                     }
                 )
 

@@ -212,7 +212,7 @@ def _proxy_transport(config: TunnelConfig, *, through_relay: bool) -> Table:
         "bandwidthLimit": config.bandwidth_limit,
         "bandwidthLimitMode": config.bandwidth_limit_mode,
         # the relay learns the visitor's address from the header
-        "proxyProtocolVersion": "v2" if through_relay else config.proxy_protocol,
+        "proxyProtocolVersion": config.proxy_protocol or ("v2" if through_relay else None),
     }
 
 

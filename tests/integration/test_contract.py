@@ -140,7 +140,13 @@ def test_off_is_unknown_not_zero(client: FRPClient, echo: int) -> None:
 
 def test_errors_are_one_tree() -> None:
     """Every error derives from FRPError, and TimeoutError is the builtin one too."""
-    for name in ("BinaryNotFoundError", "ConnectionFailedError", "AuthenticationError", "TunnelError", "ConfigError"):
+    for name in (
+        "BinaryNotFoundError",
+        "ConnectionFailedError",
+        "AuthenticationError",
+        "TunnelError",
+        "ConfigError",
+    ):
         assert issubclass(getattr(frp_wrapper, name), FRPError)
     assert issubclass(frp_wrapper.TimeoutError, FRPError)
     assert issubclass(frp_wrapper.TimeoutError, TimeoutError)

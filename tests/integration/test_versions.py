@@ -98,5 +98,9 @@ def test_user_names(version: str, old_server: FRPServer, echo: int) -> None:
 def test_an_option_that_it_does_not_know(web: int) -> None:
     """An option that this version does not know is refused before frpc sees it."""
     old_server = FRPServer(vhost_http_port=0, frp_version="0.52.3")
-    with old_server as server, connect(server, "0.52.3") as client, pytest.raises(ConfigError, match="0.58"):
+    with (
+        old_server as server,
+        connect(server, "0.52.3") as client,
+        pytest.raises(ConfigError, match=r"0\.58"),
+    ):
         client.expose_http(web, custom_domains=["a.example.com"], response_headers={"x": "y"})

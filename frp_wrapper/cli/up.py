@@ -1,0 +1,40 @@
+"""``frpw up``: run the tunnels of a file."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import click
+
+from frp_wrapper.cli.view import summary, watch
+from frp_wrapper.client import FRPClient
+
+__all__ = ["up"]
+
+
+@click.command()
+@click.option(
+    "--config", "-c", "path", type=click.Path(path_type=Path), default=Path("tunnels.toml"), show_default=True,
+    help="A tunnels.toml, or a frpc.toml, frpc.json or frpc.ini of frp.",
+)  # fmt: skip
+@click.option(
+    "--token", envvar="FRP_WRAPPER_TOKEN", help="Instead of the file's; better by FRP_WRAPPER_TOKEN."
+)
+@click.option("--frp-version", help="Use this version of frp; installed if need be.")
+@click.option("--frpc", metavar="PATH", help="Use this frpc.")
+@click.option("--check", is_flag=True, help="Only say whether the file is without faults.")
+def up(path: Path, token: str | None, frp_version: str | None, frpc: str | None, check: bool) -> None:
+    """Run the tunnels and visitors of a file until Ctrl-C.
+
+    Waits for a server that is not there yet. A tunnel that the server refuses is shown with the reason, and tried again.
+    """
+    client = FRPClient.from_file(path, auth_token=token, frpc_path=frpc, frp_version=frp_version)
+    if check:
+        click.echo(f"{path} is fine")
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        client.connect(timeout=None, retry=True)
+        watch(client)
+    click.echo(summary(client))
+    client.close()

@@ -1,0 +1,89 @@
+"""Finds out what kind of file it is, and reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from frp_wrapper.errors import ConfigError
+from frp_wrapper.files import frpc_ini, frpc_toml, own
+from frp_wrapper.files.setup import Setup
+
+_MAX_FILE = 8 * 1024 * 1024
+_ENVIRONMENT = re.compile(r"\{\{-?\s*\.Envs\.(\w+)\s*-?\}\}")
+_COMMON = re.compile(r"^\s*\[common\]", re.MULTILINE)
+
+
+def load(path: str | Path) -> Setup:
+    """Read a client and its tunnels from a file.
+
+    Args:
+        path: A ``tunnels.toml`` of ours, or an ``frpc.toml``, ``frpc.json`` or ``frpc.ini`` of frp. In frp's files
+            ``{{ .Envs.NAME }}`` stands for an environment variable, as it does for frpc.
+
+    Raises:
+        ConfigError: It cannot be read, or has faults; all are listed.
+    """
+    file = Path(path)
+    text = _read(file)
+    if file.suffix in (".yaml", ".yml"):
+        raise ConfigError(
+            f"{file} is YAML, which is not read here", hint="Write it as TOML or JSON; frp takes these too."
+        )
+    if file.suffix == ".ini" or _COMMON.search(text):
+        return frpc_ini.draft(_with_environment(text, file), file).finish(str(file))
+    data = _parse(text, file)
+    if own.is_own(data):
+        return own.draft(data, file).finish(str(file))
+    if "{{" in text:
+        data = _parse(_with_environment(text, file), file)
+    return frpc_toml.draft(data, file.parent, _read_tables).finish(str(file))
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_MAX_FILE + 1)
+    except OSError as exc:
+        raise ConfigError(
+            f"{file} cannot be read: {exc.strerror}", hint="Check the path and its permissions."
+        ) from exc
+    if len(content) > _MAX_FILE:
+        raise ConfigError(
+            f"{file} is larger than {_MAX_FILE} bytes", hint="It can hardly be a configuration."
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{file} is not UTF-8: {exc}", hint="Save it as UTF-8.") from exc
+
+
+def _parse(text: str, file: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as exc:
+        kind = "JSON" if file.suffix == ".json" else "TOML"
+        raise ConfigError(f"{file} is not {kind}: {exc}", hint="Correct the place that is named.") from exc
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file} holds no table", hint="See docs/tunnels-file.md for what it may hold.")
+    return data
+
+
+def _read_tables(file: Path) -> dict[str, Any]:
+    return _parse(_with_environment(_read(file), file), file)
+
+
+def _with_environment(text: str, file: Path) -> str:
+    """Put environment variables in, as frpc does; other templates are frpc's alone."""
+    text = _ENVIRONMENT.sub(lambda match: os.environ.get(match[1], ""), text)
+    if "{{" in text:
+        line = text[: text.index("{{")].count("\n") + 1
+        raise ConfigError(
+            f"{file}, line {line}: only templates of the form {{{{ .Envs.NAME }}}} are read here",
+            hint="Write out what the template stands for.",
+        )
+    return text

@@ -1,0 +1,79 @@
+"""Our own file: ``[client]``, ``[tunnels.NAME]`` and ``[visitors.NAME]``, with the names of the Python options."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from frp_wrapper.files.setup import Draft, Table
+
+_TABLES = ("client", "tunnels", "visitors")
+_TOKEN_SOURCES = ("auth_token_env", "auth_token_file")
+
+
+def is_own(data: dict[str, Any]) -> bool:
+    """Say whether this is our own kind of file rather than frp's."""
+    return isinstance(data.get("client"), dict) or isinstance(data.get("tunnels"), dict)
+
+
+def draft(data: dict[str, Any], file: Path) -> Draft:
+    """Read the tables of a file; faults are noted in the draft."""
+    client = data.get("client", {})
+    result = Draft(client=dict(client) if isinstance(client, dict) else {})
+    result.faults += [
+        f"there is no table {key}; there are {', '.join(_TABLES)}" for key in data if key not in _TABLES
+    ]
+    _resolve_token(result, file)
+    for name, table in _named(result, data, "tunnels"):
+        result.tunnels.append(_tunnel(name, table, str(result.client.get("server", ""))))
+    for name, table in _named(result, data, "visitors"):
+        result.visitors.append(_renamed(table, "visitor_type") | {"name": name})
+    return result
+
+
+def _named(result: Draft, data: dict[str, Any], kind: str) -> list[tuple[str, Table]]:
+    tables = data.get(kind, {})
+    if not isinstance(tables, dict):
+        result.faults.append(f"{kind} is a list; each is a table of its own here: [{kind}.NAME]")
+        return []
+    wrong = [name for name, table in tables.items() if not isinstance(table, dict)]
+    result.faults += [f"{kind}.{name} is no table; write [{kind}.{name}]" for name in wrong]
+    return [(name, table) for name, table in tables.items() if isinstance(table, dict)]
+
+
+def _tunnel(name: str, table: Table, server: str) -> Table:
+    table = _renamed(table, "tunnel_type") | {"name": name}
+    path = table.pop("path", None)
+    if path is not None:  # what `expose_path` does
+        table.setdefault("tunnel_type", "http")
+        table.setdefault("custom_domains", [server])
+        table["locations"] = ["/" + str(path).strip("/")]
+    if table.get("tunnel_type") == "tcpmux":
+        table.setdefault("multiplexer", "httpconnect")
+    return table
+
+
+def _renamed(table: Table, name: str) -> Table:
+    return {name if key == "type" else key: value for key, value in table.items()}
+
+
+def _resolve_token(result: Draft, file: Path) -> None:
+    given = [key for key in ("auth_token", *_TOKEN_SOURCES) if key in result.client]
+    if len(given) > 1:
+        result.faults.append(f"{' and '.join(given)} exclude each other")
+    variable = result.client.pop("auth_token_env", None)
+    token_file = result.client.pop("auth_token_file", None)
+    if variable is not None:
+        result.client["auth_token"] = os.environ.get(str(variable))
+        if result.client["auth_token"] is None:
+            result.faults.append(f"auth_token_env: the environment has no {variable}")
+    if token_file is not None:
+        _read_token(result, file.parent / str(token_file))
+
+
+def _read_token(result: Draft, path: Path) -> None:
+    try:
+        result.client["auth_token"] = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        result.faults.append(f"auth_token_file: {path} cannot be read: {exc}")
