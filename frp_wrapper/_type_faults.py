@@ -19,7 +19,7 @@ def type_faults(config: DataclassInstance) -> list[str]:
 
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     try:
-        _model(type(config)).model_validate(values)
+        _model(type(config)).model_validate(values, strict=True)
     except ValidationError as exc:
         return list(dict.fromkeys(_sentences(exc.errors(include_url=False))))
     return []
@@ -32,7 +32,7 @@ def _model(kind: type[DataclassInstance]) -> type[BaseModel]:
     hints = get_type_hints(kind)
     members: dict[str, Any] = {field.name: (hints[field.name], ...) for field in fields(kind)}
     return create_model(
-        kind.__name__, __config__=ConfigDict(strict=True, revalidate_instances="always"), **members
+        kind.__name__, __config__=ConfigDict(revalidate_instances="always"), **members
     )
 
 

@@ -184,7 +184,7 @@ class FRPClient(Exposing):
             self._frpc = None
             self._closing.set()
             self._status_wanted.set()
-            self._session.log_out("closed")
+            self._session.end()
             frpc.stop()
             for endpoint in self._session.endpoints(Endpoint):
                 self._discard(endpoint)

@@ -32,8 +32,8 @@ MeterMode = Literal["passive", "relay", "off"]
 Protocol = Literal["tcp", "kcp", "quic", "websocket", "wss"]
 LogLevel = Literal["trace", "debug", "info", "warn", "error"]
 
-_STRICT = {"extra": "forbid"}
-"""For readers of files: an unknown key is a mistake, not something to ignore."""
+_STRICT = {"extra": "forbid", "revalidate_instances": "always"}
+"""An unknown key in a file is a mistake, not something to ignore; and a dataclass by itself checks no types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

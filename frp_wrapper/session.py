@@ -61,6 +61,7 @@ class Session:
         self._clock = clock
         self._endpoints: dict[str, Endpoint] = {}
         self._logged_in_since: float | None = None
+        self._ended = False
         self.changed = threading.Condition(threading.RLock())
         """Held while anything here changes, and notified after."""
         self.login_error: FRPError | None = None
@@ -133,7 +134,7 @@ class Session:
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one parsed line of frpc."""
         handler = _HANDLERS.get(record["type"])
-        if handler is not None:
+        if handler is not None and not self._ended:
             with self.changed:
                 handler(self, record)
                 self.changed.notify_all()
@@ -141,6 +142,8 @@ class Session:
     def apply_status(self, statuses: Mapping[str, Status]) -> None:
         """Take in an answer of the admin API; ``{}`` means not logged in, unless there are no tunnels."""
         with self.changed:
+            if self._ended:
+                return
             tunnels = self.endpoints(Tunnel)
             if statuses and not self.connected:
                 self._log_in()
@@ -151,6 +154,12 @@ class Session:
                 if isinstance(tunnel, Tunnel):
                     self._apply_tunnel_status(tunnel, status)
             self.changed.notify_all()
+
+    def end(self) -> None:
+        """Take in nothing any more: frpc is being ended, and what it still says must not bring anything back."""
+        with self.changed:
+            self._ended = True
+            self.log_out("closed")
 
     def log_out(self, cause: str) -> None:
         """Note that frpc is not logged in any more: ``server_lost``, ``frpc_ended`` or ``closed``."""
