@@ -28,6 +28,9 @@ STORE_SINCE = (0, 68, 0)
 _READY_TIMEOUT = 5.0
 """Seconds that frpc's admin API may take to answer after a start or a login."""
 _READY_POLL = 0.1
+_TAKEN_TIMEOUT = 0.3
+_TRIES = 4
+"""How long, and how often, frpc is given a tunnel until it says that it has taken it up."""
 
 
 class FrpcObserver(Protocol):
@@ -67,6 +70,8 @@ class Frpc:
         self._visitors: dict[str, Table] = {}
         self._tail: deque[str] = deque(maxlen=30)
         self._parser = StreamParser("frpc")
+        self._told = threading.Condition()
+        self._taken: set[str] = set()
         self.dropped_bytes = 0
         """Output of frpc that this process was too slow to read."""
         self.folder = workdir.create()
@@ -156,12 +161,13 @@ class Frpc:
         with self._changing:
             before = tables.get(name)
             tables[name] = table
+            self._taken.discard(name)
             try:
-                if self.uses_store:
-                    body = store_body(table)
-                    self._patiently(lambda: self._admin.store_put(kind, body, replace=before is not None))
-                else:
-                    self._reload()
+                self._apply(kind, table, replace=before is not None)
+                for _ in range(_TRIES - 1):
+                    if before == table or self._is_taken(name):
+                        break
+                    self._apply(kind, table, replace=True)
             except FRPError:
                 if before is None:
                     del tables[name]
@@ -169,6 +175,21 @@ class Frpc:
                     tables[name] = before
                 self._write_config()
                 raise
+
+    def _apply(self, kind: str, table: Table, *, replace: bool) -> None:
+        if self.uses_store:
+            body = store_body(table)
+            self._patiently(lambda: self._admin.store_put(kind, body, replace=replace))
+        else:
+            self._reload()
+
+    def _is_taken(self, name: str) -> bool:
+        """Wait a moment for frpc to say that it has taken a tunnel up.
+
+        A change that meets frpc between its login and the start of its control is stored, but not carried out.
+        """
+        with self._told:
+            return self._told.wait_for(lambda: name in self._taken, _TAKEN_TIMEOUT)
 
     def _reload(self) -> None:
         self._write_config()
@@ -213,7 +234,15 @@ class Frpc:
         for record in self._parser.feed(chunk):
             if record["type"] != "admin_access":  # our own polls
                 self._tail.append(record["message"])
+                self._note_taken(record)
                 self._observer.on_record(record)
+
+    def _note_taken(self, record: Record) -> None:
+        if record["type"] in ("tunnels_added", "visitors_added"):
+            prefix = f"{self._config.user}." if self._config.user else ""
+            with self._told:
+                self._taken |= {name.removeprefix(prefix) for name in record["names"].strip("[]").split()}
+                self._told.notify_all()
 
     def on_started(self, pid: int) -> None:
         """Pass on."""
