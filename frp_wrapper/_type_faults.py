@@ -31,9 +31,7 @@ def _model(kind: type[DataclassInstance]) -> type[BaseModel]:
 
     hints = get_type_hints(kind)
     members: dict[str, Any] = {field.name: (hints[field.name], ...) for field in fields(kind)}
-    return create_model(
-        kind.__name__, __config__=ConfigDict(revalidate_instances="always"), **members
-    )
+    return create_model(kind.__name__, __config__=ConfigDict(revalidate_instances="always"), **members)
 
 
 def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:

@@ -39,9 +39,7 @@ def main() -> None:
     """Run the command that the arguments name; the exit code is 0, 1 for a failure, 2 for wrong arguments."""
     signal.signal(signal.SIGTERM, _interrupt)  # this process is ours: a service manager's stop is a Ctrl-C
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as exc:
-        sys.exit(exc.exit_code)
+        sys.exit(cli(standalone_mode=False))  # the code of an Exit, else None
     except click.Abort:
         sys.exit(130)
     except click.ClickException as exc:

@@ -115,10 +115,8 @@ def path(client: FRPClient, custom_domains: tuple[str, ...], **options: Any) -> 
 def _run(client: FRPClient, expose_it: Callable[[], Tunnel], options: dict[str, Any]) -> None:
     meter: MeterMode = options["meter"]
     with client:
-        tunnel = expose_it()
-        for url in tunnel.urls:
-            click.secho(url, bold=True)
-        note = None if meter != "off" else "meter=off: nothing is counted"
         with contextlib.suppress(KeyboardInterrupt):
-            watch(client, note=note)
+            for url in expose_it().urls:
+                click.secho(url, bold=True)
+            watch(client, note=None if meter != "off" else "meter=off: nothing is counted")
         click.echo(summary(client))

@@ -41,10 +41,9 @@ def server(token: str | None, token_file: TextIO | None, **options: Any) -> None
     """Run frps until Ctrl-C; if it dies it is started again."""
     if token_file is not None:
         token = token_file.read().strip()
-    with FRPServer(auth_token=token, **options) as running:
+    with FRPServer(auth_token=token, **options) as running, contextlib.suppress(KeyboardInterrupt):
         _describe(running, token_is_new=token is None)
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        threading.Event().wait()
 
 
 def _describe(running: FRPServer, *, token_is_new: bool) -> None:

@@ -207,7 +207,10 @@ def test_a_program_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
     """An archive whose program says another version than its name is refused."""
     content = archive(VERSION, PLATFORM, says="0.70.0")
     pin(monkeypatch, content)
-    with serve(Mirror(content)) as mirror, pytest.raises(BinaryNotFoundError, match=r"says that it is 0\.70\.0"):
+    with (
+        serve(Mirror(content)) as mirror,
+        pytest.raises(BinaryNotFoundError, match=r"says that it is 0\.70\.0"),
+    ):
         monkeypatch.setenv("FRP_WRAPPER_RELEASE_URL", mirror.url)
         install(VERSION, Silent())
     assert left(root) == []
