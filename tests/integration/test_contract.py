@@ -111,6 +111,21 @@ def test_a_service_that_is_down_is_an_error(client: FRPClient, meter: str) -> No
         assert tunnel.metrics.connection_count == 1
 
 
+@pytest.mark.parametrize("meter", ["passive", "relay"])
+def test_short_connections_are_all_counted(client: FRPClient, echo: int, meter: str) -> None:
+    """Six hundred connections that live for milliseconds, eight at a time, are counted to the byte."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    tunnel = client.expose_tcp(echo, meter=meter)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: exchange(tunnel.public_port or 0, b"x" * (n + 1)), range(600)))
+    total = sum(map(len, answers))
+    assert total == 600 * 601 // 2
+    eventually(lambda: tunnel.metrics.open_connections == 0 and tunnel.metrics.bytes_sent == total)
+    metrics = tunnel.metrics
+    assert (metrics.connection_count, metrics.bytes_sent, metrics.bytes_received) == (600, total, total)
+
+
 def test_a_large_transfer_through_the_relay(client: FRPClient, echo: int) -> None:
     """Sixty-four megabytes each way pass the relay unharmed and are counted to the byte."""
     tunnel = client.expose_tcp(echo, meter="relay")
