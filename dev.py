@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything a clone can do, with its own set-up: ``python3 dev.py demo|test|test-fast|lint``.
+"""Everything a clone can do, with its own set-up: ``python3 dev.py demo|test|test-fast|lint|docs``.
 
 Needs Python 3.11 or later, and Go (or pip, which can bring it) where no release of frp can be fetched. The first run
 makes a virtual environment in ``.venv``; later ones use it again.
@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+FRP_VERSIONS = ("0.71.0", "0.68.1", "0.65.0", "0.61.2", "0.52.3")
+"""The default, and those of the compatibility tests."""
 FAST = "not integration and not compat and not stress and not install"
 
 
@@ -56,7 +58,10 @@ def demo(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Run all tests, against real frp programs that are built from the Go module."""
     prepare("[dev]")
-    return run(PYTHON, "-m", "pytest", "-n", "auto", *arguments, FRP_WRAPPER_INSTALL="go")
+    # before the tests, which would wait for it within their time limits
+    return run(PYTHON, "-m", "frp_wrapper", "frp", "install", *FRP_VERSIONS, FRP_WRAPPER_INSTALL="go") or run(
+        PYTHON, "-m", "pytest", "-n", "auto", *arguments, FRP_WRAPPER_INSTALL="go"
+    )
 
 
 def test_fast(arguments: list[str]) -> int:
@@ -75,7 +80,13 @@ def lint(arguments: list[str]) -> int:
     )
 
 
-COMMANDS = {"demo": demo, "test": test, "test-fast": test_fast, "lint": lint}
+def docs(arguments: list[str]) -> int:
+    """Write the generated pages anew."""
+    prepare("[dev]")
+    return run(PYTHON, "docs/generate.py", *arguments)
+
+
+COMMANDS = {"demo": demo, "test": test, "test-fast": test_fast, "lint": lint, "docs": docs}
 
 
 def main() -> int:
