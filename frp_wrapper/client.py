@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,25 +11,15 @@ from typing import Self, Unpack
 
 from frp_wrapper._expose import ANSWER_TIMEOUT, Exposing
 from frp_wrapper.checks import check
+from frp_wrapper.client_run import ClientRun
 from frp_wrapper.config import ClientConfig, ClientOptions, TunnelConfig, VisitorConfig
-from frp_wrapper.errors import ConfigError, FRPError, ProcessError, TimeoutError, TunnelError
+from frp_wrapper.errors import FRPError, ProcessError, TimeoutError, TunnelError
 from frp_wrapper.files import Setup, load
-from frp_wrapper.frp.binary import binary_version, find
-from frp_wrapper.frp.frpc import Frpc, Record
-from frp_wrapper.frp.toml import proxy_table, visitor_table
-from frp_wrapper.metering.tunnel_meters import Metering
-from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
-from frp_wrapper.session import TRANSIENT, Session
+from frp_wrapper.frp.binary import find
+from frp_wrapper.monitoring.events import EventEmitter
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
 
 __all__ = ["FRPClient"]
-
-_STATUS_INTERVAL = 15.0
-"""Seconds between looks at frpc's status when nothing hints at a change: each look costs two lines of its log."""
-_STATUS_RETRY = 0.5
-"""Seconds to the next look while something is known to be unsettled."""
-_CRASHES = 3
-"""Ends of frpc without a login in between after which `connect` gives up."""
 
 
 class FRPClient(Exposing):
@@ -70,11 +57,8 @@ class FRPClient(Exposing):
         self.events = EventEmitter()
         """Handlers for what happens; they run on a thread of this client."""
         self._lock = threading.RLock()
-        self._naming = threading.Lock()
-        self._frpc: Frpc | None = None
-        self._crashes = 0
+        self._run: ClientRun | None = None
         self._setup: Setup | None = None
-        self._new_session()
 
     @classmethod
     def from_file(
@@ -125,29 +109,40 @@ class FRPClient(Exposing):
     @property
     def pid(self) -> int | None:
         """The process id of frpc now, None while it is not running."""
-        frpc = self._frpc
-        return frpc.pid if frpc else None
+        run = self._run
+        return run.frpc.pid if run else None
+
+    @property
+    def sidecar_pid(self) -> int | None:
+        """The process id of what keeps frpc running, None while not connected."""
+        run = self._run
+        return run.frpc.sidecar_pid if run else None
 
     @property
     def login_error(self) -> FRPError | None:
         """Why the last try to log in failed; None since it worked."""
-        return self._session.login_error
+        run = self._run
+        return run.session.login_error if run else None
 
     def is_connected(self) -> bool:
         """Say whether frpc is logged in at the server, now."""
-        return self._session.connected
+        run = self._run
+        return run is not None and run.session.connected
 
     def get_uptime(self) -> float:
         """Give the seconds since the last login; 0.0 while not logged in."""
-        return self._session.uptime
+        run = self._run
+        return run.session.uptime if run else 0.0
 
     def list_tunnels(self) -> list[Tunnel]:
         """Give the tunnels that are not closed, oldest first."""
-        return self._session.endpoints(Tunnel)
+        run = self._run
+        return run.session.endpoints(Tunnel) if run else []
 
     def list_visitors(self) -> list[Visitor]:
         """Give the visitors that are not closed, oldest first."""
-        return self._session.endpoints(Visitor)
+        run = self._run
+        return run.session.endpoints(Visitor) if run else []
 
     def connect(self, timeout: float | None = 15.0, *, retry: bool = False) -> None:
         """Start frpc and log in; does nothing when that has been done.
@@ -160,16 +155,18 @@ class FRPClient(Exposing):
             BinaryNotFoundError: There is no frpc, and none could be installed.
             AuthenticationError: The server refuses the token.
             ConnectionFailedError: The server cannot be reached, or refuses the client.
-            ProcessError: frpc does not stay up.
+            ProcessError: frpc does not stay up, or another thread closed the client meanwhile.
             TimeoutError: No answer in time.
         """
         with self._lock:
-            if self._frpc is not None:
+            if self._run is not None:
                 return
             path = find("frpc", path=self._frpc_path, version=self._frp_version)
-            self._start(path)
+            run = ClientRun(self.config, path, self.events)
+            run.start()
+            self._run = run
             try:
-                self._await_login(timeout, retry=retry)
+                run.await_login(timeout, retry=retry)
                 self._open_setup()
             except BaseException:  # also Ctrl-C: nothing may stay behind
                 self.close()
@@ -177,51 +174,37 @@ class FRPClient(Exposing):
 
     def close(self) -> None:
         """Close all tunnels and end frpc, in bounded time; a second call does nothing."""
+        waiting = self._run
+        if waiting is None or not waiting.frpc.is_ours:
+            return
+        waiting.cancel()  # a connect in another thread holds the lock while it waits
         with self._lock:
-            frpc = self._frpc
-            if frpc is None or not frpc.is_ours:
-                return
-            self._frpc = None
-            self._closing.set()
-            self._status_wanted.set()
-            self._session.end()
-            frpc.stop()
-            for endpoint in self._session.endpoints(Endpoint):
-                self._discard(endpoint)
-            self._metering.close()
-            self._status_thread.join(2.0)
-            self._dispatcher.close()
+            run, self._run = self._run, None
+            if run is not None:
+                run.stop()
 
     def expose(self, config: TunnelConfig, *, timeout: float = ANSWER_TIMEOUT, wait: bool = True) -> Tunnel:
         """Open a tunnel from a complete configuration; see `Exposing` for what is raised."""
         check(config)
-        frpc = self._running()
-        if config.local_port == frpc.admin_port:
-            raise ConfigError(
-                f"local_port {config.local_port} is the admin port of this client's own frpc; exposing it would give it away",
-                reason="own_admin_port",
-                hint="Expose the port of your service.",
-            )
-        with self._naming:
-            self._session.require_free(config.name)
-            tunnel = Tunnel(config, self, self._metering.meter(config))
-            self._session.add(tunnel)
-        self._apply(tunnel, lambda: frpc.set_proxy(self._proxy_table(config)), timeout if wait else None)
+        tunnel, open_it = self._running().add_tunnel(config, self)
+        self._open(tunnel, open_it, timeout if wait else None)
         return tunnel
 
     def visit(self, config: VisitorConfig, *, timeout: float = ANSWER_TIMEOUT, wait: bool = True) -> Visitor:
         """Open the local end of somebody's secret tunnel; see `Exposing` for what is raised."""
         check(config)
-        frpc = self._running()
-        visitor = Visitor(config, self)
-        self._session.add(visitor)
-        self._apply(visitor, lambda: frpc.set_visitor(visitor_table(config)), timeout if wait else None)
+        visitor, open_it = self._running().add_visitor(config, self)
+        self._open(visitor, open_it, timeout if wait else None)
         return visitor
 
     def wait_for(self, endpoint: Endpoint, status: TunnelStatus, timeout: float) -> None:
         """Wait until a tunnel or visitor has a status; use `Tunnel.wait`."""
-        final = {TunnelStatus.CLOSED} | ({TunnelStatus.ERROR} if status is TunnelStatus.ONLINE else set())
-        self._session.wait_until(lambda: endpoint.status is status or endpoint.status in final, timeout)
+        run = self._run
+        if run is not None:
+            final = {status, TunnelStatus.CLOSED}
+            if status is TunnelStatus.ONLINE:
+                final.add(TunnelStatus.ERROR)
+            run.session.wait_until(lambda: endpoint.status in final, timeout)
         if endpoint.status is status:
             return
         if endpoint.error is not None:
@@ -232,81 +215,23 @@ class FRPClient(Exposing):
 
     def close_endpoint(self, endpoint: Endpoint) -> None:
         """Take a tunnel or visitor down; use `Tunnel.close`."""
-        frpc = self._frpc
-        if frpc is None or not frpc.is_ours or endpoint.status is TunnelStatus.CLOSED:
-            return
-        with contextlib.suppress(TimeoutError):  # frpc is down: what was removed does not come back with it
-            frpc.remove(endpoint.id)
-        self._discard(endpoint)
+        run = self._run
+        if run is not None and run.frpc.is_ours and endpoint.status is not TunnelStatus.CLOSED:
+            run.remove(endpoint)
 
-    # Starting
-
-    def _new_session(self) -> None:
-        self._dispatcher = EventDispatcher(self.events, self.config.server)
-        self._session = Session(self.config.server, self.config.user, self._dispatcher.post, _listens)
-        self._closing = threading.Event()
-        self._relay_lost = False
-        self._status_wanted = threading.Event()
-
-    def _start(self, path: Path) -> None:
-        self._new_session()
-        self._crashes = 0
-        version = tuple(int(part) for part in binary_version(path).split(".")[:3])
-        frpc = Frpc(self.config, path, (version[0], version[1], version[2]), self)
-        self._metering = Metering(self.config, frpc)
-        self._status_thread = threading.Thread(
-            target=self._watch_status, name=f"frp-wrapper-status-{self.config.server}", daemon=True
-        )
-        try:
-            frpc.start()
-        except BaseException:
-            frpc.stop()
-            raise
-        self._frpc = frpc
-        self._dispatcher.start()
-        self._status_thread.start()
-
-    def _await_login(self, timeout: float | None, *, retry: bool) -> None:
-        session = self._session
-
-        def settled() -> bool:
-            error = session.login_error
-            fatal = error is not None and not (retry and error.reason in TRANSIENT)
-            return session.connected or fatal or self._crashes >= _CRASHES
-
-        session.wait_until(settled, timeout)
-        if session.connected:
-            return
-        if session.login_error is not None:
-            raise session.login_error
-        words = self._running().last_words()
-        if self._crashes:
-            raise ProcessError(
-                f"frpc does not stay up; its last words: {words or '(none)'}",
-                reason="frpc_ended",
-                hint="Correct what it complains about.",
-            )
-        raise TimeoutError(
-            f"no answer from frps at {self.server}:{self.config.port} within {timeout:g} s",
-            reason="server_timeout",
-            hint="Check host and port, and that no firewall drops the packets.",
-        )
-
-    def _running(self) -> Frpc:
-        frpc = self._frpc
-        if frpc is None:
+    def _running(self) -> ClientRun:
+        run = self._run
+        if run is None:
             raise ProcessError(
                 "the client is not connected", reason="not_connected", hint="Call connect(), or use `with`."
             )
-        if not frpc.is_ours:
+        if not run.frpc.is_ours:
             raise ProcessError(
                 "this client belongs to the process that this one was forked from",
                 reason="forked",
                 hint="Make a client of your own in the child process.",
             )
-        return frpc
-
-    # Tunnels
+        return run
 
     def _open_setup(self) -> None:
         if self._setup is not None:
@@ -315,14 +240,9 @@ class FRPClient(Exposing):
             for visitor in self._setup.visitors:
                 self.visit(visitor, wait=False)
 
-    def _proxy_table(self, config: TunnelConfig) -> dict[str, object]:
-        frpc = self._running()
-        return proxy_table(config, version=frpc.version, local=self._metering.relay_address(config))
-
-    def _apply(self, endpoint: Endpoint, change: Callable[[], None], timeout: float | None) -> None:
+    def _open(self, endpoint: Endpoint, open_it: Callable[[], None], timeout: float | None) -> None:
         try:
-            change()
-            self._status_wanted.set()
+            open_it()
             if timeout is not None:
                 endpoint.wait(TunnelStatus.ONLINE, timeout)
         except BaseException:  # also Ctrl-C: a tunnel that its user does not hold must not stay
@@ -331,77 +251,8 @@ class FRPClient(Exposing):
 
     def _too_slow(self, endpoint: Endpoint, status: TunnelStatus, timeout: float) -> FRPError:
         why = "" if self.is_connected() else "; the client is not connected to the server now"
-        last = self._session.login_error
+        last = self.login_error
         return TimeoutError(
             f"{endpoint.id!r} is {endpoint.status.value} and did not become {status.value} within {timeout:g} s{why}",
             hint=last.hint if last else "Wait longer, or look at the server.",
         )
-
-    def _discard(self, endpoint: Endpoint) -> None:
-        if self._session.remove(endpoint) and isinstance(endpoint, Tunnel):
-            self._metering.discard(endpoint.config)
-
-    # Told by frpc, on the supervisor's thread
-
-    def on_record(self, record: Record) -> None:
-        """Take in a line of frpc."""
-        self._session.apply(record)
-        self._metering.on_record(record)
-        if record["type"] in ("tunnel_connected", "client_connected", "tunnel_error"):
-            self._status_wanted.set()
-
-    def on_started(self, pid: int) -> None:
-        """Nothing to do: the login tells."""
-
-    def on_ended(self, last_words: str) -> None:
-        """Note that frpc is away; the sidecar starts it again."""
-        if not self._closing.is_set():
-            self._session.log_out("frpc_ended")
-            with self._session.changed:
-                self._crashes = 0 if self._session.logins else self._crashes + 1
-                self._session.changed.notify_all()
-
-    def on_repaired(self) -> None:
-        """Have the status thread set up again what lived in the sidecar: this one reads the sidecar's answers."""
-        self._relay_lost = True
-        self._status_wanted.set()
-
-    # The slow truth
-
-    def _watch_status(self) -> None:
-        wait = _STATUS_INTERVAL
-        while not self._closing.is_set():
-            self._status_wanted.wait(wait)
-            self._status_wanted.clear()
-            frpc = self._frpc
-            if self._closing.is_set() or frpc is None:
-                return
-            if self._relay_lost:
-                self._relay_lost = False
-                self._metering.reopen()
-            try:
-                self._session.apply_status(frpc.status())
-            except FRPError:  # frpc is starting or away; its lines say so
-                wait = _STATUS_RETRY
-                continue
-            wait = _STATUS_RETRY if self._unsettled() else _STATUS_INTERVAL
-
-    def _unsettled(self) -> bool:
-        return self.is_connected() and any(
-            tunnel.status is TunnelStatus.STARTING for tunnel in self.list_tunnels()
-        )
-
-
-def _listens(visitor: Visitor) -> bool:
-    """Say whether somebody listens at a visitor's port: then it cannot be bound once more."""
-    config = visitor.config
-    if config.bind_port == -1:  # reachable from inside frpc only
-        return True
-    kind = socket.SOCK_DGRAM if config.visitor_type == "sudp" else socket.SOCK_STREAM
-    family = socket.AF_INET6 if ":" in config.bind_host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        try:
-            probe.bind((config.bind_host, config.bind_port))
-        except OSError as exc:
-            return exc.errno == errno.EADDRINUSE
-    return False

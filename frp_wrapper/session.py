@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from frp_wrapper.errors import AuthenticationError, ConnectionFailedError, FRPError, TunnelError
+from frp_wrapper.errors import FRPError, TunnelError
+from frp_wrapper.failures import login_error, refusal, unhealthy
 from frp_wrapper.monitoring.events import EventType
-from frp_wrapper.reasons import REASONS, explain
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor, public_addresses
 
 Notify = Callable[[EventType, Mapping[str, Any]], None]
@@ -208,11 +208,7 @@ class Session:
             self._tell_error(endpoint, error, text)
 
     def _set_unhealthy(self, endpoint: Endpoint) -> None:
-        error = TunnelError(
-            f"the health check of tunnel {endpoint.id!r} fails, so frpc has taken it down",
-            reason="health_check_failed",
-            hint="Look at the local service; the tunnel comes back with the first check that succeeds.",
-        )
+        error = unhealthy(endpoint.id)
         if endpoint.set_status(TunnelStatus.ERROR, error):
             self._tell_error(endpoint, error, error.what)
 
@@ -303,23 +299,3 @@ def _address_may_change(tunnel: Tunnel) -> bool:
     if tunnel.config.tunnel_type in ("tcp", "udp"):
         return tunnel.url is None or not tunnel.config.remote_port  # frps may pick another port at each login
     return tunnel.url is None and tunnel.config.tunnel_type in ("http", "https", "tcpmux")
-
-
-def login_error(server: str, text: str) -> ConnectionFailedError:
-    """Give the exception for a failed login from what frpc printed."""
-    reason = explain(text)
-    kind = AuthenticationError if reason.code in ("auth_failed", "auth_timeout") else ConnectionFailedError
-    return kind(f"cannot log in to frps at {server}: {text}", reason=reason.code, hint=reason.hint)
-
-
-def refusal(name: str, text: str) -> TunnelError:
-    """Give the exception for a refused tunnel from what frps answered."""
-    reason = explain(text)
-    return TunnelError(f"the server refuses tunnel {name!r}: {text}", reason=reason.code, hint=reason.hint)
-
-
-TRANSIENT = frozenset(
-    {"server_unreachable", "server_timeout", "unknown_host", "server_closed", "network_unreachable"}
-    & REASONS.keys()
-)
-"""Reasons for a failed login that may go away by themselves."""

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "frp_wrapper"
 
 ROWS = [
-    {"errors", "reasons", "config", "checks", "plugins", "_type_faults", "_version"},
+    {"errors", "reasons", "failures", "config", "checks", "plugins", "_type_faults", "_version"},
     {
         "monitoring.logger",
         "monitoring.events",
@@ -27,7 +27,7 @@ ROWS = [
     },
     {"sidecar", "metering.sockdiag", "frp", "files"},
     {"frp.supervisor", "frp.sidecar_process", "frp.frpc", "metering"},
-    {"client", "server", "_expose", "demo"},
+    {"client", "client_run", "status_watch", "server", "_expose"},
     {"aio", "cli", "__main__"},
 ]
 """From the ground up. A name stands for the module and all in it, unless a longer name says otherwise."""

@@ -76,10 +76,10 @@ class View:
         tables = [self._tunnels()]
         if (connections := self._connections()) is not None:
             tables.append(connections)
-        return Group(*tables)
+        return Group(*tables, *([Text(self._note, "dim")] if self._note else []))
 
     def _tunnels(self) -> Table:
-        table = Table(title=self._title(), caption=self._note, title_justify="left", caption_justify="left")
+        table = Table(title=self._title(), title_justify="left")
         table.add_column("tunnel", overflow="fold")
         table.add_column("public address → local service", overflow="fold")
         table.add_column("status")

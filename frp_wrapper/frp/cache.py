@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import sys
@@ -13,6 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from frp_wrapper.errors import TimeoutError
+
+try:
+    import fcntl
+except ImportError:
+    raise ImportError(
+        "frp_wrapper runs on Linux and macOS; on Windows it has no way yet to end frpc together with its host. "
+        "Use it in WSL."
+    ) from None
 
 PROGRAMS = ("frpc", "frps")
 _LOCK_WAIT = 900.0

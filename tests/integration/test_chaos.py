@@ -37,7 +37,7 @@ for name, remote in (("a", {first}), ("b", {second})):
             time.sleep(0.2)
 print("ready", flush=True)
 while True:
-    print(client.pid or 0, client._frpc.sidecar_pid or 0, flush=True)
+    print(client.pid or 0, client.sidecar_pid or 0, flush=True)
     time.sleep(0.2)
 """
 

@@ -168,9 +168,9 @@ def test_all_faults_at_once(client: FRPClient) -> None:
 
 def test_the_admin_port_is_not_exposed(client: FRPClient) -> None:
     """A tunnel to frpc's own admin API would give it away, so it is refused."""
-    assert client._frpc is not None
+    assert client._run is not None
     with pytest.raises(ConfigError, match="admin"):
-        client.expose_tcp(client._frpc.admin_port)
+        client.expose_tcp(client._run.frpc.admin_port)
 
 
 def test_not_connected() -> None:

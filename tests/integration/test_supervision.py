@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -61,8 +62,8 @@ def test_frpc_is_restarted(client: FRPClient, echo: int) -> None:
 def test_the_sidecar_is_replaced(client: FRPClient, echo: int) -> None:
     """After a kill of the sidecar a new one takes over, with passive and relayed tunnels, and nothing is left of the old."""
     passive, relayed = client.expose_tcp(echo), client.expose_tcp(echo, meter="relay")
-    assert client._frpc is not None
-    sidecar, frpc = client._frpc.sidecar_pid or 0, client.pid or 0
+    assert client._run is not None
+    sidecar, frpc = client.sidecar_pid or 0, client.pid or 0
     assert exchange(relayed.public_port or 0) == b"hello"
     os.kill(sidecar, signal.SIGKILL)
     eventually(lambda: gone(frpc) and client.pid not in (None, frpc))
@@ -144,8 +145,8 @@ def test_close_leaves_nothing(server: FRPServer, frpc_path: object, echo: int) -
     for _ in range(2):
         client.connect()
         client.expose_tcp(echo)
-        assert client._frpc is not None
-        frpc, sidecar, folder = client.pid, client._frpc.sidecar_pid, client._frpc.folder
+        assert client._run is not None
+        frpc, sidecar, folder = client.pid, client.sidecar_pid, client._run.frpc.folder
         assert stat_mode(folder) == 0o700
         assert stat_mode(folder / "frpc.toml") == 0o600
         client.close()
@@ -178,7 +179,7 @@ client = FRPClient("localhost", {port}, auth_token={token!r})
 client.connect()
 tunnel = client.expose_tcp({echo}, meter="relay")
 client.expose_tcp({echo})
-print(client.pid, client._frpc.sidecar_pid, client._frpc.folder, flush=True)
+print(client.pid, client.sidecar_pid, client._run.frpc.folder, flush=True)
 {then}
 """
 
@@ -287,6 +288,31 @@ def test_two_clients_and_many_threads(server: FRPServer, frpc_path: object, echo
             thread.join()
         assert failures == []
         assert client.list_tunnels() == []
+
+
+def test_close_ends_a_connect_that_waits(frpc_path: object) -> None:
+    """A client that waits for its server without limit can be closed from another thread."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        client = FRPClient("localhost", probe.getsockname()[1])
+        ended: list[BaseException] = []
+
+        def connect() -> None:
+            try:
+                client.connect(timeout=None, retry=True)
+            except ProcessError as exc:
+                ended.append(exc)
+
+        thread = threading.Thread(target=connect)
+        thread.start()
+        eventually(lambda: client.login_error is not None)
+        began = time.monotonic()
+        client.close()
+        thread.join(10)
+        assert time.monotonic() - began < 6
+    assert isinstance(ended[0], ProcessError)
+    assert ended[0].reason == "closed"
+    assert client.pid is None
 
 
 @pytest.mark.parametrize("round_", range(20))

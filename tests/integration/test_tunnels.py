@@ -119,7 +119,10 @@ def test_tcpmux(client: FRPClient, server: FRPServer, echo: int) -> None:
     assert tunnel.url == f"tcpmux://mux.example.com:{port}"
     with socket.create_connection(("127.0.0.1", port or 0), timeout=10) as visitor:
         visitor.sendall(b"CONNECT mux.example.com:80 HTTP/1.1\r\nHost: mux.example.com\r\n\r\n")
-        assert visitor.recv(4096).startswith(b"HTTP/1.1 200")
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += visitor.recv(1)
+        assert head.startswith(b"HTTP/1.1 200")
         visitor.sendall(b"hello")
         assert visitor.recv(100) == b"hello"
 

@@ -1,0 +1,185 @@
+"""What a client consists of between `connect` and `close`: frpc, its session, the meters, and their threads."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from frp_wrapper.config import ClientConfig, TunnelConfig, VisitorConfig
+from frp_wrapper.errors import ConfigError, ProcessError, TimeoutError
+from frp_wrapper.failures import TRANSIENT
+from frp_wrapper.frp.binary import binary_version
+from frp_wrapper.frp.cache import version_key
+from frp_wrapper.frp.frpc import Frpc, Record
+from frp_wrapper.frp.toml import proxy_table, visitor_table
+from frp_wrapper.metering.tunnel_meters import Metering
+from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
+from frp_wrapper.session import Session
+from frp_wrapper.status_watch import StatusWatch
+from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelOwner, Visitor
+
+_CRASHES = 3
+"""Ends of frpc without a login in between after which a login is given up."""
+_HINTS = frozenset({"tunnel_connected", "client_connected", "tunnel_error"})
+"""Lines of frpc after which its status has something new to tell."""
+
+
+class ClientRun:
+    """One run of a client; thrown away at its end.
+
+    Args:
+        config: The server and how to reach it.
+        path: The frpc program.
+        events: Where events are emitted.
+    """
+
+    def __init__(self, config: ClientConfig, path: Path, events: EventEmitter) -> None:
+        self._config = config
+        self._closing = threading.Event()
+        self._crashes = 0
+        self._naming = threading.Lock()
+        self._dispatcher = EventDispatcher(events, config.server)
+        self.session = Session(config.server, config.user, self._dispatcher.post, _listens)
+        version = version_key(binary_version(path))
+        self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)
+        self._metering = Metering(config, self.frpc)
+        self._watch = StatusWatch(config.server, self.session, self.frpc, self._metering.reopen)
+
+    def start(self) -> None:
+        """Start frpc and the threads.
+
+        Raises:
+            ProcessError: No process can be started.
+            OSError: The configuration cannot be written.
+        """
+        try:
+            self.frpc.start()
+        except BaseException:
+            self.frpc.stop()
+            raise
+        self._dispatcher.start()
+        self._watch.start()
+
+    def cancel(self) -> None:
+        """Make a login that is being waited for fail."""
+        self._closing.set()
+        with self.session.changed:
+            self.session.changed.notify_all()
+
+    def stop(self) -> None:
+        """End everything, in bounded time; the tunnels are closed."""
+        self._closing.set()
+        self.session.end()
+        self._watch.stop()
+        self.frpc.stop()
+        for endpoint in self.session.endpoints(Endpoint):
+            self._discard(endpoint)
+        self._metering.close()
+        self._dispatcher.close()
+
+    def await_login(self, timeout: float | None, *, retry: bool) -> None:
+        """Wait until frpc is logged in; see `FRPClient.connect`."""
+        self.session.wait_until(lambda: self._login_is_settled(retry=retry), timeout)
+        if self.session.connected:
+            return
+        if self._closing.is_set():
+            raise ProcessError(
+                "the client was closed while it connected", reason="closed", hint="Connect again."
+            )
+        if self.session.login_error is not None:
+            raise self.session.login_error
+        if self._crashes:
+            raise ProcessError(
+                f"frpc does not stay up; its last words: {self.frpc.last_words() or '(none)'}",
+                reason="frpc_ended",
+                hint="Correct what it complains about.",
+            )
+        raise TimeoutError(
+            f"no answer from frps at {self._config.server}:{self._config.port} within {timeout:g} s",
+            reason="server_timeout",
+            hint="Check host and port, and that no firewall drops the packets.",
+        )
+
+    def _login_is_settled(self, *, retry: bool) -> bool:
+        error = self.session.login_error
+        is_fatal = error is not None and not (retry and error.reason in TRANSIENT)
+        return self.session.connected or is_fatal or self._crashes >= _CRASHES or self._closing.is_set()
+
+    # Tunnels
+
+    def add_tunnel(self, config: TunnelConfig, owner: TunnelOwner) -> tuple[Tunnel, Callable[[], None]]:
+        """Make a tunnel; gives it, and what hands it to frpc."""
+        if config.local_port == self.frpc.admin_port:
+            raise ConfigError(
+                f"local_port {config.local_port} is the admin port of this client's own frpc; exposing it would give it away",
+                reason="own_admin_port",
+                hint="Expose the port of your service.",
+            )
+        with self._naming:
+            self.session.require_free(config.name)
+            tunnel = Tunnel(config, owner, self._metering.meter(config))
+            self.session.add(tunnel)
+        return tunnel, lambda: self._open_tunnel(config)
+
+    def add_visitor(self, config: VisitorConfig, owner: TunnelOwner) -> tuple[Visitor, Callable[[], None]]:
+        """Make a visitor; gives it, and what hands it to frpc."""
+        visitor = Visitor(config, owner)
+        self.session.add(visitor)
+        return visitor, lambda: self.frpc.set_visitor(visitor_table(config))
+
+    def remove(self, endpoint: Endpoint) -> None:
+        """Take a tunnel or visitor down."""
+        with contextlib.suppress(TimeoutError):  # frpc is down: what was removed does not come back with it
+            self.frpc.remove(endpoint.id)
+        self._discard(endpoint)
+
+    def _open_tunnel(self, config: TunnelConfig) -> None:
+        local = self._metering.relay_address(config)
+        self.frpc.set_proxy(proxy_table(config, version=self.frpc.version, local=local))
+        self._watch.hint()
+
+    def _discard(self, endpoint: Endpoint) -> None:
+        if self.session.remove(endpoint) and isinstance(endpoint, Tunnel):
+            self._metering.discard(endpoint.config)
+
+    # Told by frpc, on the supervisor's thread
+
+    def on_record(self, record: Record) -> None:
+        """Take in a line of frpc."""
+        self.session.apply(record)
+        self._metering.on_record(record)
+        if record["type"] in _HINTS:
+            self._watch.hint()
+
+    def on_started(self, pid: int) -> None:
+        """Nothing to do: the login tells."""
+
+    def on_ended(self, last_words: str) -> None:
+        """Note that frpc is away; the sidecar starts it again."""
+        self.session.log_out("frpc_ended")
+        with self.session.changed:
+            self._crashes = 0 if self.session.logins else self._crashes + 1
+            self.session.changed.notify_all()
+
+    def on_repaired(self) -> None:
+        """Have the relay set up again."""
+        self._watch.repair()
+
+
+def _listens(visitor: Visitor) -> bool:
+    """Say whether somebody listens at a visitor's port: then it cannot be bound once more."""
+    config = visitor.config
+    if config.bind_port == -1:  # reachable from inside frpc only
+        return True
+    kind = socket.SOCK_DGRAM if config.visitor_type == "sudp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in config.bind_host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        try:
+            probe.bind((config.bind_host, config.bind_port))
+        except OSError as exc:
+            return exc.errno == errno.EADDRINUSE
+    return False
