@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import end_all
+
 os.environ.setdefault("FRP_WRAPPER_INSTALL", "go")
 
 
@@ -26,6 +28,13 @@ def frps_path() -> Path:
     from frp_wrapper.frp.binary import find
 
     return find("frps")
+
+
+@pytest.fixture(autouse=True)
+def no_process_left() -> Iterator[None]:
+    """End what a test has started, also when it failed."""
+    yield
+    end_all()
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ import pytest
 from frp_wrapper import FRPServer
 from frp_wrapper.files import load
 from frp_wrapper.reasons import REASONS, explain
+from tests.processes import start
 
 ROOT = Path(__file__).parents[1]
 
@@ -95,9 +96,9 @@ def test_examples_run(name: str, frps_path: object, frpc_path: object) -> None:
 def test_the_example_that_shares_a_port(server: FRPServer) -> None:
     """The example prints the address and ends with Ctrl-C."""
     arguments = ["3000", "localhost", server.auth_token, str(server.bind_port)]
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "examples" / "share_a_port.py", *arguments],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    process = start(
+        sys.executable, ROOT / "examples" / "share_a_port.py", *arguments,
+        stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert process.stdout is not None
     match = re.fullmatch(r"tcp://localhost:(\d+)\n", process.stdout.readline())

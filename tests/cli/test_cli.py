@@ -20,6 +20,7 @@ import pytest
 
 from frp_wrapper import FRPServer
 from tests.integration.conftest import Echo, EchoServer, eventually, exchange, serving
+from tests.processes import hear_ctrl_c, start
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,9 +43,9 @@ class Running:
     """A command that runs until it is told to stop."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "frp_wrapper", *arguments],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        self.process = start(
+            sys.executable, "-m", "frp_wrapper", *arguments,
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
         )  # fmt: skip
         self.lines: list[str] = []
@@ -264,6 +265,7 @@ def test_the_live_table(frps_path: object, frpc_path: object) -> None:
     """On a terminal the numbers stand in a table, with who is connected; Ctrl-C ends it."""
     pid, terminal = pty.fork()
     if pid == 0:
+        hear_ctrl_c()
         os.environ |= {"COLUMNS": "140", "LINES": "40", "TERM": "xterm-256color"}
         os.execv(sys.executable, [sys.executable, "-m", "frp_wrapper", "demo", "--seconds", "0"])
     shown = b""

@@ -18,6 +18,7 @@ import pytest
 from frp_wrapper.errors import ProcessError, TimeoutError
 from frp_wrapper.frp import workdir
 from frp_wrapper.frp.supervisor import Launch, Supervisor
+from tests.processes import start
 
 TALKER = "import time\nwhile True:\n    print('tick', flush=True)\n    time.sleep(0.05)"
 FLOOD = "import sys\nwhile True:\n    sys.stdout.write('x' * 65535 + '\\n')"
@@ -225,9 +226,7 @@ def start_host(
 ) -> tuple[subprocess.Popen[str], int, int, Path]:
     """Run a host process of its own; give it, the program's pid, the sidecar's pid and the folder."""
     source = HOST.format(parent=str(Path(__file__).parents[2]), code=code, then=textwrap.dedent(then))
-    host = subprocess.Popen(
-        [sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=os.environ | environment
-    )
+    host = start(sys.executable, "-c", source, stdout=subprocess.PIPE, env=os.environ | environment)
     assert host.stdout is not None
     program, sidecar, folder = host.stdout.readline().split()
     return host, int(program), int(sidecar), Path(folder)

@@ -20,6 +20,7 @@ import pytest
 
 from frp_wrapper import EventType, FRPClient, FRPServer, ProcessError, TunnelStatus
 from tests.integration.conftest import eventually, exchange
+from tests.processes import start
 
 pytestmark = pytest.mark.integration
 
@@ -195,9 +196,7 @@ class Host:
             echo=echo,
             then=textwrap.dedent(then),
         )
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        self.process = start(sys.executable, "-c", source, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().split()
         self.frpc, self.sidecar, self.folder = int(line[0]), int(line[1]), Path(line[2])
@@ -233,6 +232,9 @@ def test_a_host_that_raises(server: FRPServer, frpc_path: object, echo: int) -> 
 def test_ctrl_c(server: FRPServer, frpc_path: object, echo: int) -> None:
     """Ctrl-C reaches the host as KeyboardInterrupt, as ever, and leaves nothing."""
     host = Host(server, echo, "time.sleep(60)")
+    time.sleep(
+        0.3
+    )  # a signal between the host's last line and its sleep would not wake it: Python's own race
     host.process.send_signal(signal.SIGINT)
     host.assert_all_gone(within=1.0)
     assert host.process.returncode == -signal.SIGINT

@@ -1,0 +1,34 @@
+"""Processes that tests start: Ctrl-C reaches them whatever started the tests, and none outlives its test."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+from typing import Any
+
+_started: list[subprocess.Popen[str]] = []
+
+
+def start(*command: object, **options: Any) -> subprocess.Popen[str]:
+    """Start a process with text pipes as `subprocess.Popen` does; it is killed at the end of the test."""
+    process = subprocess.Popen([str(part) for part in command], text=True, preexec_fn=hear_ctrl_c, **options)
+    _started.append(process)
+    return process
+
+
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to background jobs: it has them ignore SIGINT, and their children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def end_all() -> None:
+    """Kill what still runs of the processes that were started, and close their pipes."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdout, process.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                pipe.close()  # type: ignore[union-attr]
