@@ -12,7 +12,8 @@ _started: list[subprocess.Popen[str]] = []
 
 def start(*command: object, **options: Any) -> subprocess.Popen[str]:
     """Start a process with text pipes as `subprocess.Popen` does; it is killed at the end of the test."""
-    process = subprocess.Popen([str(part) for part in command], text=True, preexec_fn=hear_ctrl_c, **options)
+    command = tuple(str(part) for part in command)
+    process = subprocess.Popen(command, text=True, preexec_fn=hear_ctrl_c, **options)  # noqa: PLW1509 - sets a signal only
     _started.append(process)
     return process
 

@@ -120,6 +120,11 @@ class Relay:
         self._stopping = True
         os.write(self._wake_write, b"x")
         self._thread.join(2.0)
+        for descriptor in (
+            self._wake_read,
+            self._wake_write,
+        ):  # not before: the thread may end ahead of our write
+            os.close(descriptor)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -215,8 +220,6 @@ class Relay:
             gate.listener.close()
         self._desk.pipes.close()
         self._epoll.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
 
 
 def _reset(end: socket.socket) -> None:
