@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -21,6 +23,7 @@ _YAMUX_FORK = "github.com/fatedier/yamux"
 _TIMEOUT = 900.0
 """Seconds that one go command may take."""
 _LAST_LINES = 15
+_PACKAGES = (f"{_MODULE}/cmd/frpc", f"{_MODULE}/cmd/frps")
 _USUAL_PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go", "/opt/homebrew/bin/go")
 
 
@@ -48,8 +51,9 @@ def install(version: str, target: Path, progress: Progress) -> str:
         if not pinned:
             progress.step(f"resolving frp {version}")
             _make_module(go, version, build)
-        progress.step(f"building frp {version} (takes a minute or two)")
-        _compile(go, build, target)
+        total = len(_run([str(go), "list", "-deps", "-tags", "noweb", *_PACKAGES], build, {}).splitlines())
+        progress.step(f"building frp {version} (takes a minute or two)", total)
+        _compile(go, build, target, progress)
     return f"{_MODULE}@v{version}, built with {_go_version_text(go)}"
 
 
@@ -63,24 +67,31 @@ def _copy_pinned_module(version: str, build: Path) -> bool:
     return True
 
 
-def _compile(go: Path, build: Path, target: Path) -> None:
-    packages = [f"{_MODULE}/cmd/frpc", f"{_MODULE}/cmd/frps"]
-    _run(
-        [
-            str(go),
-            "build",
-            "-trimpath",
-            "-tags",
-            "noweb",
-            "-ldflags",
-            "-s -w",
-            "-o",
-            f"{target}{os.sep}",
-            *packages,
-        ],
-        build,
-        {"CGO_ENABLED": "0"},
-    )
+def _compile(go: Path, build: Path, target: Path, progress: Progress) -> None:
+    options = ["-v", "-trimpath", "-tags", "noweb", "-ldflags", "-s -w", "-o", f"{target}{os.sep}"]
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    with subprocess.Popen(
+        [str(go), "build", *options, *_PACKAGES],
+        cwd=build,
+        env=_environment({"CGO_ENABLED": "0"}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        limit = threading.Timer(_TIMEOUT, process.kill)
+        limit.start()
+        try:
+            assert process.stderr is not None
+            for number, line in enumerate(process.stderr):  # a line for each package that is compiled
+                last.append(line.rstrip())
+                progress.advance(number)
+        except BaseException:  # Ctrl-C reaches go too, but not every way out of here does
+            process.kill()
+            raise
+        finally:
+            limit.cancel()
+    if process.returncode:
+        raise BuildError("`go build` failed: " + "\n".join(last))
 
 
 def _make_module(go: Path, version: str, build: Path) -> None:
@@ -173,18 +184,11 @@ def _go_version_text(go: Path) -> str:
 
 
 def _run(command: Sequence[str], folder: Path, extra: Mapping[str, str]) -> str:
-    settings = {
-        "GOFLAGS": "-mod=readonly -buildvcs=false",
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-        "GO111MODULE": "on",
-    }
-    environment = {**os.environ, **settings, **extra}
     try:
         result = subprocess.run(
             command,
             cwd=folder,
-            env=environment,
+            env=_environment(extra),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT,
@@ -198,3 +202,13 @@ def _run(command: Sequence[str], folder: Path, extra: Mapping[str, str]) -> str:
         lines = (result.stderr or result.stdout).strip().splitlines()[-_LAST_LINES:]
         raise BuildError(f"`{' '.join(command[:3])}` failed: " + "\n".join(lines))
     return result.stdout
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    settings = {
+        "GOFLAGS": "-mod=readonly -buildvcs=false",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GO111MODULE": "on",
+    }
+    return {**os.environ, **settings, **extra}

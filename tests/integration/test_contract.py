@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from datetime import UTC, datetime
@@ -106,7 +107,10 @@ def test_a_service_that_is_down_is_an_error(client: FRPClient, meter: str) -> No
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         tunnel = client.expose_tcp(probe.getsockname()[1], meter=meter)
-        assert exchange(tunnel.public_port or 0) == b""
+        with contextlib.suppress(
+            ConnectionError
+        ):  # frps ends it as it comes: by a reset when something was unread
+            assert exchange(tunnel.public_port or 0) == b""
         eventually(lambda: tunnel.metrics.error_count == 1)
         assert tunnel.metrics.connection_count == 1
 

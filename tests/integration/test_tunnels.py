@@ -148,7 +148,7 @@ def test_tunnels_of_a_user(server: FRPServer, echo: int) -> None:
         tunnel = client.expose_tcp(echo, name="ssh")
         assert tunnel.id == "ssh"
         assert exchange(tunnel.public_port or 0) == b"hello"
-        assert tunnel.metrics.connection_count == 1
+        eventually(lambda: tunnel.metrics.connection_count == 1)
 
 
 def test_a_tunnel_is_a_context_manager(client: FRPClient, echo: int) -> None:
