@@ -75,10 +75,10 @@ class ClientRun:
         self._closing.set()
         self.session.end()
         self._watch.stop()
+        self._metering.close()  # while the sidecar can still tell the last connections
         self.frpc.stop()
         for endpoint in self.session.endpoints(Endpoint):
-            self._discard(endpoint)
-        self._metering.close()
+            self.session.remove(endpoint)
         self._dispatcher.close()
 
     def await_login(self, timeout: float | None, *, retry: bool) -> None:

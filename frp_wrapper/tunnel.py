@@ -47,7 +47,7 @@ class TunnelMeter(Protocol):
     def recent(self) -> list[Connection]:
         """Give the last closed connections, newest last."""
 
-    def close(self) -> None:
+    def close(self) -> object:
         """Stop counting; the numbers stay readable."""
 
 

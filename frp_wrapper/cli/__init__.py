@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from types import FrameType
@@ -38,6 +39,7 @@ for command in (demo, expose, up, server, frp):
 def main() -> None:
     """Run the command that the arguments name; the exit code is 0, 1 for a failure, 2 for wrong arguments."""
     signal.signal(signal.SIGTERM, _interrupt)  # this process is ours: a service manager's stop is a Ctrl-C
+    _show_installation()
     try:
         sys.exit(cli(standalone_mode=False))  # the code of an Exit, else None
     except click.Abort:
@@ -50,6 +52,14 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _show_installation() -> None:
+    """Where there is no terminal for a progress bar, print a line for each step."""
+    if not sys.stderr.isatty():
+        logger = logging.getLogger("frp_wrapper.install")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(logging.StreamHandler())
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

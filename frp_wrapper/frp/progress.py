@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Protocol
 
+from frp_wrapper.monitoring.logger import FRPLogger
+
 
 class Progress(Protocol):
     """Shows the steps of an installation."""
@@ -29,7 +31,7 @@ class Silent:
 
 @contextlib.contextmanager
 def on_terminal() -> Iterator[Progress]:
-    """Show a progress bar on stderr, or one line for each step where stderr is no terminal."""
+    """Show a progress bar on stderr where that is a terminal; the steps go to the log in any case."""
     # rich is loaded here because only an installation needs it
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -52,12 +54,12 @@ class _Terminal:
 
         assert isinstance(bar, Bar)
         self._bar = bar
+        self._logger = FRPLogger("install")
         self._task = bar.add_task("frp", total=None)
 
     def step(self, text: str, total: int | None = None) -> None:
         self._bar.reset(self._task, total=total, description=text)
-        if self._bar.disable:
-            self._bar.console.print(text, highlight=False)
+        self._logger.logger.info("frp_install", step=text)
 
     def advance(self, done: int) -> None:
         self._bar.update(self._task, completed=done)

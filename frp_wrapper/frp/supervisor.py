@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from frp_wrapper.errors import ProcessError, TimeoutError
 from frp_wrapper.frp import workdir
 from frp_wrapper.frp.sidecar_process import SidecarProcess, end_orphan
+from frp_wrapper.monitoring.logger import FRPLogger
 from frp_wrapper.sidecar.backoff import Backoff
 from frp_wrapper.sidecar.wire import Message
 
@@ -80,6 +81,7 @@ class Supervisor:
         self._name = name
         self._launch = launch
         self._listener = listener
+        self._logger = FRPLogger("supervisor")
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -193,7 +195,7 @@ class Supervisor:
             sidecar = self._sidecar
             assert sidecar is not None
             for message in sidecar.messages():
-                self._handle(message)
+                self._handle_safely(message)
             if self._stopping.is_set():
                 return
             self._on_sidecar_death(sidecar)
@@ -218,6 +220,13 @@ class Supervisor:
             self._listener.on_repaired()
             return True
         return False
+
+    def _handle_safely(self, message: Message | bytes) -> None:
+        """Let nothing that a listener raises end the thread that drains frpc."""
+        try:
+            self._handle(message)
+        except Exception as exc:  # noqa: BLE001 - whatever it is
+            self._logger.log_error(exc, {"supervisor": self._name})
 
     def _handle(self, message: Message | bytes) -> None:
         if isinstance(message, bytes):

@@ -92,6 +92,8 @@ class PassiveMeter:
 
     def refresh(self) -> None:
         """Bring the books to the present, unless that was done a moment ago."""
+        if self.owner != os.getpid():  # forked: neither the lock nor the sockets are ours to use
+            return
         with self._lock:
             if self._open and time.monotonic() - self._dumped_at > _FRESH:
                 self._drain_events()

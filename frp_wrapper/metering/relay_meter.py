@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,7 +44,7 @@ class RelayMeter:
         self._sidecar = sidecar
         self._counters = counters
         self._slot = counters.take()
-        self._last: tuple[list[Connection], list[Connection]] | None = None
+        self._last: list[Connection] = []
         self._final: TunnelMetrics | None = None
         self.port = 0
         try:
@@ -75,7 +75,7 @@ class RelayMeter:
     def read(self, tunnel_id: str) -> TunnelMetrics:
         """Give the numbers of this moment, without the uptime."""
         if self._final is not None:
-            return self._final
+            return replace(self._final)
         read = self._counters.read
         activity = read(self._slot, Field.LAST_ACTIVITY)
         return TunnelMetrics(
@@ -98,19 +98,31 @@ class RelayMeter:
         """Give the last closed connections, newest last."""
         return self._lists()[1]
 
-    def close(self) -> None:
-        """Stop relaying new connections; the last numbers stay readable."""
+    def close(self, *, ask: bool = True) -> bool:
+        """Stop relaying new connections; the last numbers stay readable.
+
+        Args:
+            ask: Whether the sidecar is worth asking.
+
+        Returns:
+            Whether the sidecar answered.
+        """
         if self._final is not None:
-            return
-        self._final = self.read(self._config.name)
-        with contextlib.suppress(FRPError):
-            self._last = self._lists()
-            self._sidecar.request("relay_close", name=self._config.name)
+            return ask
+        try:
+            if ask:
+                _, recent = self._lists()
+                self._sidecar.request("relay_close", name=self._config.name)
+                self._last = recent
+        except FRPError:  # it is gone
+            ask = False
+        self._final = replace(self.read(self._config.name), open_connections=0)
         self._counters.give_back(self._slot)
+        return ask
 
     def _lists(self) -> tuple[list[Connection], list[Connection]]:
-        if self._final is not None and self._last is not None:
-            return self._last
+        if self._final is not None:
+            return [], self._last
         answer = self._sidecar.request("relay_connections", name=self._config.name)
         return _connections(answer["open"]), _connections(answer["recent"])
 

@@ -33,7 +33,7 @@ class Meter(Protocol):
     def recent(self) -> list[Connection]:
         """Give the last closed connections."""
 
-    def close(self) -> None:
+    def close(self) -> object:
         """Stop counting."""
 
 
@@ -106,9 +106,11 @@ class Metering:
 
     def close(self) -> None:
         """Close all meters."""
-        meters: list[Meter] = [*self._passive.values(), *self._relayed.values()]
-        for meter in meters:
-            meter.close()
+        for passive_meter in self._passive.values():
+            passive_meter.close()
+        answers = True  # one sidecar that does not answer is waited for once, not for each tunnel
+        for relayed in self._relayed.values():
+            answers = relayed.close(ask=answers)
         self._passive.clear()
         self._relayed.clear()
         if self._counters is not None:

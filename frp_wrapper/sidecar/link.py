@@ -110,9 +110,8 @@ class Link:
         """Take this connection for a visitor's."""
         if not self.counted:
             self.counted = True
-            self._slots.add(self.gate.slot, Field.CONNECTIONS, 1)
-            self._slots.add(self.gate.slot, Field.OPEN, 1)
-            self._slots.write(self.gate.slot, Field.LAST_ACTIVITY, time.time_ns())
+            self._add(Field.CONNECTIONS, 1)
+            self._add(Field.OPEN, 1)
 
     def close(self, error: str | None) -> None:
         """Close both sockets."""
@@ -126,8 +125,7 @@ class Link:
         self.incoming.close()
         self.outgoing.close()
         if self.counted:
-            self._slots.add(self.gate.slot, Field.OPEN, -1)
-            self._slots.write(self.gate.slot, Field.LAST_ACTIVITY, time.time_ns())
+            self._add(Field.OPEN, -1)
 
     def describe(self) -> dict[str, Any]:
         """Give what is known of it; times are seconds since the epoch."""
@@ -170,7 +168,11 @@ class Link:
             return
         self._received += received
         self._sent += sent
-        slot = self.gate.slot
-        self._slots.add(slot, Field.BYTES_RECEIVED, received)
-        self._slots.add(slot, Field.BYTES_SENT, sent)
-        self._slots.write(slot, Field.LAST_ACTIVITY, time.time_ns())
+        self._add(Field.BYTES_RECEIVED, received)
+        self._add(Field.BYTES_SENT, sent)
+
+    def _add(self, field: Field, amount: int) -> None:
+        gate = self.gate
+        if gate.is_open and amount:
+            self._slots.add(gate.slot, field, amount)
+            self._slots.write(gate.slot, Field.LAST_ACTIVITY, time.time_ns())

@@ -39,6 +39,8 @@ class Gate:
         self.slot = slot
         self.proxy_protocol = proxy_protocol
         """``strip``: frpc sends the header, the service must not see it; ``keep``: it wants it; ``none``: none comes."""
+        self.is_open = True
+        """Once it is closed its slot may be another tunnel's: what its last connections carry is not counted."""
         self.links: set[Link] = set()
         self.recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
 
@@ -102,6 +104,7 @@ class Relay:
             if gate is None:
                 return
             del self._listeners[gate.listener.fileno()]
+            gate.is_open = False
         self._epoll.unregister(gate.listener.fileno())
         gate.listener.close()
 

@@ -96,6 +96,21 @@ def test_the_output_of_the_program_arrives(folder: Path) -> None:
     supervisor.stop()
 
 
+def test_a_listener_that_raises_stops_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What a listener raises is logged; output goes on arriving."""
+
+    class Raising(Recorder):
+        def on_output(self, chunk: bytes) -> None:
+            super().on_output(chunk)
+            raise ValueError("from a listener")
+
+    recorder = Raising()
+    supervisor = supervise(folder, TALKER, recorder)
+    eventually(lambda: recorder.output.count(b"tick\n") >= 3)
+    supervisor.stop()
+    assert "from a listener" in caplog.text
+
+
 def test_a_killed_program_is_started_again(folder: Path) -> None:
     """After SIGKILL of the program another one runs, and the signal is reported."""
     recorder = Recorder()

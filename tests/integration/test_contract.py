@@ -148,6 +148,18 @@ def test_a_large_transfer_through_the_relay(client: FRPClient, echo: int) -> Non
     assert (tunnel.metrics.bytes_sent, tunnel.metrics.bytes_received) == (sent, sent)
 
 
+@pytest.mark.parametrize("meter", ["passive", "relay"])
+def test_numbers_outlive_the_client(server: FRPServer, frpc_path: object, echo: int, meter: str) -> None:
+    """After the client is closed the last numbers and connections can still be read."""
+    with FRPClient("localhost", server.bind_port, auth_token=server.auth_token) as client:
+        tunnel = client.expose_tcp(echo, meter=meter)
+        exchange(tunnel.public_port or 0)
+        eventually(lambda: tunnel.metrics.open_connections == 0 and tunnel.metrics.connection_count == 1)
+    assert (tunnel.metrics.bytes_sent, tunnel.metrics.connection_count) == (5, 1)
+    assert tunnel.connections() == []
+    assert [connection.bytes_sent for connection in tunnel.recent_connections()] == [5]
+
+
 def test_off_is_unknown_not_zero(client: FRPClient, echo: int) -> None:
     """With ``meter="off"`` numbers are None, so that nobody takes them for zeros."""
     tunnel = client.expose_tcp(echo, meter="off")
