@@ -28,6 +28,13 @@ STORE_SINCE = (0, 68, 0)
 _READY_TIMEOUT = 5.0
 """Seconds that frpc's admin API may take to answer after a start or a login."""
 _READY_POLL = 0.1
+_NOISE = (
+    b"] start a new work connection, localAddr: ",
+    b"] join connections closed",
+    b"] send heartbeat to server",
+    b"] receive heartbeat from server",
+)
+"""Debug lines that come with every connection or heartbeat and tell nothing that others do not."""
 _TAKEN_TIMEOUT = 0.3
 _TRIES = 4
 """How long, and how often, frpc is given a tunnel until it says that it has taken it up."""
@@ -69,7 +76,7 @@ class Frpc:
         self._proxies: dict[str, Table] = {}
         self._visitors: dict[str, Table] = {}
         self._tail: deque[str] = deque(maxlen=30)
-        self._parser = StreamParser("frpc")
+        self._parser = StreamParser("frpc", _NOISE)
         self._told = threading.Condition()
         self._taken: set[str] = set()
         self.dropped_bytes = 0

@@ -154,10 +154,12 @@ class StreamParser:
 
     Args:
         program: ``frpc`` or ``frps``.
+        skip: Lines with one of these in them are passed over without a closer look.
     """
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, skip: tuple[bytes, ...] = ()) -> None:
         self._parser = OutputParser(program, UTC)  # we start them with TZ=UTC
+        self._skip = skip
         self._partial = b""
 
     def feed(self, chunk: bytes) -> Iterator[Record]:
@@ -173,6 +175,8 @@ class StreamParser:
 
     def _records(self, lines: list[bytes]) -> Iterator[Record]:
         for line in lines:
+            if any(part in line for part in self._skip):
+                continue
             record = self._parser.parse_line(line.decode("utf-8", "replace"))
             if record is not None:
                 yield record

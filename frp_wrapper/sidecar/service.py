@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _ORPHAN_GRACE = 0.4
 """Seconds a program gets to end by itself when the host has died."""
+_GATHER = 0.005
+"""Seconds that output may gather after some was read; the pipe holds a megabyte."""
 _HOST_CHECK = 0.25
 """Seconds between looks at the parent pid where the kernel cannot tell us of its death."""
 
@@ -49,6 +51,8 @@ class Sidecar:
         self._program: Program | None = None
         self._start_at: float | None = None
         self._kill_at: float | None = None
+        self._listen_at: float | None = None
+        self._watched = selectors.EVENT_READ
         self._stopping = False
         self._orphaned = False
         self._relay: Relay | None = None
@@ -95,7 +99,7 @@ class Sidecar:
         self._selector.register(self._host_pidfd, selectors.EVENT_READ, self._on_host_death)
 
     def _wait(self) -> float:
-        deadlines = [at for at in (self._start_at, self._kill_at) if at is not None]
+        deadlines = [at for at in (self._start_at, self._kill_at, self._listen_at) if at is not None]
         nearest = min(deadlines, default=float("inf")) - time.monotonic()
         return max(0.0, min(nearest, _HOST_CHECK if not hasattr(self, "_host_pidfd") else 60.0))
 
@@ -106,6 +110,8 @@ class Sidecar:
             self._kill_at = None
         if self._start_at is not None and now >= self._start_at:
             self._start_program()
+        if self._listen_at is not None and now >= self._listen_at:
+            self._listen()
         if os.getppid() != self._host_pid:
             self._on_host_death()
 
@@ -175,7 +181,7 @@ class Sidecar:
             self._outbox.message({"op": "failed", "error": str(exc), "errno": exc.errno, "retry_in": wait})
             return
         self._program = program
-        self._selector.register(program.fileno(), selectors.EVENT_READ, self._on_output)
+        self._listen()
         self._outbox.message({"op": "started", "pid": program.pid, "at": time.time()})
 
     def _retry(self, ran_for: float) -> float | None:
@@ -185,13 +191,19 @@ class Sidecar:
         self._start_at = time.monotonic() + wait
         return wait
 
+    def _listen(self) -> None:
+        self._listen_at = None
+        if self._program is not None:
+            self._selector.register(self._program.fileno(), selectors.EVENT_READ, self._on_output)
+
     def _on_output(self) -> None:
+        """Read what is there, then let more gather for a moment: frpc wakes us, and we the host, less often."""
         assert self._program is not None
-        chunk = self._program.read()
-        if chunk is None:
-            self._selector.unregister(self._program.fileno())
-        elif chunk:
+        self._selector.unregister(self._program.fileno())
+        while chunk := self._program.read():
             self._outbox.output(chunk)
+        if chunk is not None:  # not yet its end
+            self._listen_at = time.monotonic() + _GATHER
 
     def _reap(self) -> None:
         program = self._program
@@ -203,7 +215,7 @@ class Sidecar:
             self._selector.unregister(program.fileno())
         program.close()
         self._program = None
-        self._kill_at = None
+        self._kill_at = self._listen_at = None
         wait = self._retry(time.monotonic() - program.started_at)
         self._outbox.message(
             {"op": "exited", "pid": program.pid, "code": code, "at": time.time(), "retry_in": wait}
@@ -220,8 +232,10 @@ class Sidecar:
             self._on_host_death()
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outbox else 0)
-        with contextlib.suppress(KeyError):
-            self._selector.modify(self._control, wanted, self._on_control)
+        if wanted != self._watched:
+            self._watched = wanted
+            with contextlib.suppress(KeyError):
+                self._selector.modify(self._control, wanted, self._on_control)
 
     def _finish(self) -> None:
         if self._relay is not None:
