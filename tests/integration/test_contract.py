@@ -182,3 +182,22 @@ def test_errors_are_one_tree() -> None:
     assert issubclass(frp_wrapper.TimeoutError, FRPError)
     assert issubclass(frp_wrapper.TimeoutError, TimeoutError)
     assert issubclass(frp_wrapper.ConfigError, ValueError)
+
+
+def test_the_dashboard_of_frps_needs_its_credentials(frps_path: object) -> None:
+    """frps's own dashboard listens on loopback, with a user and password made up for this run."""
+    import base64
+    import urllib.error
+    import urllib.request
+
+    with FRPServer(dashboard_port=0) as server:
+        config = server.config
+        url = f"http://127.0.0.1:{config.dashboard_port}/api/serverinfo"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(url, timeout=5)
+        login = base64.b64encode(f"{config.dashboard_user}:{config.dashboard_password}".encode()).decode()
+        request = urllib.request.Request(url, headers={"Authorization": f"Basic {login}"})
+        with urllib.request.urlopen(request, timeout=5) as response:
+            assert b"version" in response.read()
+        assert len(config.dashboard_password) >= 16
+        assert config.dashboard_password not in repr(config)
