@@ -32,11 +32,20 @@ if TYPE_CHECKING:
     )
     from frp_wrapper.metering.connection import Connection
     from frp_wrapper.monitoring.events import EventEmitter, EventType
+    from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
     from frp_wrapper.monitoring.metrics import TunnelMetrics
+    from frp_wrapper.monitoring.monitor import TunnelMonitor
+    from frp_wrapper.monitoring.parser import OutputParser
+    from frp_wrapper.monitoring.rules import Rule
     from frp_wrapper.server import FRPServer
     from frp_wrapper.tunnel import Tunnel, TunnelStatus, Visitor
 
 _HOMES = {
+    "Rule": "monitoring.rules",
+    "OutputParser": "monitoring.parser",
+    "LogLevel": "monitoring.logger",
+    "FRPLogger": "monitoring.logger",
+    "TunnelMonitor": "monitoring.monitor",
     "AsyncFRPClient": "aio",
     "AuthenticationError": "errors",
     "BinaryNotFoundError": "errors",
@@ -74,15 +83,20 @@ __all__ = [
     "EventType",
     "FRPClient",
     "FRPError",
+    "FRPLogger",
     "FRPServer",
     "HealthCheck",
+    "LogLevel",
+    "OutputParser",
     "ProcessError",
+    "Rule",
     "ServerConfig",
     "TimeoutError",
     "Tunnel",
     "TunnelConfig",
     "TunnelError",
     "TunnelMetrics",
+    "TunnelMonitor",
     "TunnelStatus",
     "Visitor",
     "VisitorConfig",

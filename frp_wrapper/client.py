@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from frp_wrapper._expose import ANSWER_TIMEOUT, Exposing
 from frp_wrapper.checks import check
@@ -16,7 +16,8 @@ from frp_wrapper.config import ClientConfig, ClientOptions, TunnelConfig, Visito
 from frp_wrapper.errors import FRPError, ProcessError, TimeoutError, TunnelError
 from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import find
-from frp_wrapper.monitoring.events import EventEmitter
+from frp_wrapper.monitoring.events import EventEmitter, EventType
+from frp_wrapper.monitoring.registry import default_registry
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
 
 __all__ = ["FRPClient"]
@@ -167,6 +168,7 @@ class FRPClient(Exposing):
             self._run = run
             try:
                 run.await_login(timeout, retry=retry)
+                default_registry.add(self)
                 self._open_setup()
             except BaseException:  # also Ctrl-C: nothing may stay behind
                 self.close()
@@ -178,6 +180,7 @@ class FRPClient(Exposing):
         if waiting is None or not waiting.frpc.is_ours:
             return
         waiting.cancel()  # a connect in another thread holds the lock while it waits
+        default_registry.remove(self)
         with self._lock:
             run, self._run = self._run, None
             if run is not None:
@@ -212,6 +215,12 @@ class FRPClient(Exposing):
         if endpoint.status is TunnelStatus.CLOSED:
             raise TunnelError(f"{endpoint.id!r} is closed and cannot become {status.value}", reason="closed")
         raise self._too_slow(endpoint, status, timeout)
+
+    def notify(self, event_type: EventType, data: Mapping[str, Any]) -> None:
+        """Queue an event for the handlers in `events`; for monitors."""
+        run = self._run
+        if run is not None:
+            run.notify(event_type, data)
 
     def close_endpoint(self, endpoint: Endpoint) -> None:
         """Take a tunnel or visitor down; use `Tunnel.close`."""

@@ -43,6 +43,8 @@ class ClientRun:
         self._crashes = 0
         self._naming = threading.Lock()
         self._dispatcher = EventDispatcher(events, config.server)
+        self.notify = self._dispatcher.post
+        """Queues an event."""
         self.session = Session(config.server, config.user, self._dispatcher.post, _listens)
         version = version_key(binary_version(path))
         self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)

@@ -1,1 +1,49 @@
-"""Structured logs, events, metrics and their parser."""
+"""Logging, parsing, events, metrics and alerts of tunnels. Names are loaded when they are first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from frp_wrapper.monitoring.events import EventEmitter, EventType
+    from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
+    from frp_wrapper.monitoring.metrics import TunnelMetrics
+    from frp_wrapper.monitoring.monitor import TunnelMonitor
+    from frp_wrapper.monitoring.parser import OutputParser
+    from frp_wrapper.monitoring.rules import Rule
+
+_HOMES = {
+    "EventEmitter": "events",
+    "EventType": "events",
+    "FRPLogger": "logger",
+    "LogLevel": "logger",
+    "OutputParser": "parser",
+    "Rule": "rules",
+    "TunnelMetrics": "metrics",
+    "TunnelMonitor": "monitor",
+}
+
+__all__ = [
+    "EventEmitter",
+    "EventType",
+    "FRPLogger",
+    "LogLevel",
+    "OutputParser",
+    "Rule",
+    "TunnelMetrics",
+    "TunnelMonitor",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

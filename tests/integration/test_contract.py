@@ -185,7 +185,7 @@ def test_errors_are_one_tree() -> None:
 
 
 def test_the_dashboard_of_frps_needs_its_credentials(frps_path: object) -> None:
-    """frps's own dashboard listens on loopback, with a user and password made up for this run."""
+    """Frps's own dashboard listens on loopback, with a user and password made up for this run."""
     import base64
     import urllib.error
     import urllib.request
