@@ -16,6 +16,7 @@ ROWS = [
     {
         "monitoring.logger",
         "monitoring.events",
+        "monitoring.handlers",
         "monitoring.metrics",
         "monitoring.registry",
         "monitoring.rules",

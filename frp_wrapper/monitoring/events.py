@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from frp_wrapper.monitoring.handlers import AnyHandler, Handler, Subscription, synchronous
 from frp_wrapper.monitoring.logger import FRPLogger
 
-__all__ = ["EventDispatcher", "EventEmitter", "EventType"]
-
-Handler = Callable[[dict[str, Any]], None]
+__all__ = ["Event", "EventDispatcher", "EventEmitter", "EventType", "Subscription"]
 
 
 class EventType(Enum):
@@ -36,39 +37,109 @@ class EventType(Enum):
     """A number crossed a limit."""
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        type: What.
+        data: As the handlers got it.
+        at: When it was emitted, timezone-aware UTC.
+    """
+
+    type: EventType
+    data: dict[str, Any]
+    at: datetime
+
+
 class EventEmitter:
     """Calls handlers when something happens.
 
     Handlers run inside `emit`, in the order in which they were registered; one that raises is logged and the rest still
-    run. All methods may be called from any thread, and from handlers.
+    run. All methods may be called from any thread, and from handlers. An ``async def`` handler runs as a task in the
+    event loop that was running when it was registered, or where there was none, in one of its own before `emit` goes on.
+
+    Args:
+        history: How many events are remembered.
     """
 
-    def __init__(self) -> None:
-        self._handlers: dict[EventType, tuple[Handler, ...]] = {}
+    def __init__(self, history: int = 1000) -> None:
+        self._handlers: dict[EventType | None, tuple[Handler, ...]] = {}
+        self._history: deque[Event] = deque(maxlen=history)
         self._lock = threading.Lock()
         self._logger = FRPLogger("event_emitter")
+        self.handler_errors = 0
+        """Handlers that raised."""
 
-    def on(self, event_type: EventType, handler: Handler) -> None:
-        """Call ``handler`` with the data of every event of this type from now on."""
-        with self._lock:  # replaced, not changed: an emit that runs at this moment keeps its own tuple
-            self._handlers[event_type] = (*self._handlers.get(event_type, ()), handler)
+    def on(self, event_type: EventType, handler: AnyHandler) -> Subscription:
+        """Call ``handler`` with the data of every event of this type from now on.
 
-    def off(self, event_type: EventType, handler: Handler) -> None:
+        Returns:
+            What ends it: ``subscription.cancel()``, or the end of a ``with`` block.
+        """
+        return self._add(event_type, handler, synchronous(handler, self._failed))
+
+    def once(self, event_type: EventType, handler: AnyHandler) -> Subscription:
+        """Call ``handler`` for the next event of this type only."""
+        subscription: Subscription
+        call = synchronous(handler, self._failed)
+        taken = threading.Lock()
+
+        def first(data: dict[str, Any]) -> None:
+            if taken.acquire(blocking=False):
+                subscription.cancel()
+                call(data)
+
+        subscription = self._add(event_type, handler, first)
+        return subscription
+
+    def on_any(self, handler: Callable[[Event], object]) -> Subscription:
+        """Call ``handler`` with every event, as an `Event`, after the handlers of its type."""
+        return self._add(None, handler, handler)
+
+    def off(self, event_type: EventType, handler: AnyHandler) -> None:
         """Stop calling ``handler``; one that is not registered is no error."""
-        with self._lock:
-            rest = tuple(h for h in self._handlers.get(event_type, ()) if h != handler)
-            self._handlers[event_type] = rest
+        self._remove(event_type, lambda entry: getattr(entry, "handler", None) == handler)
+
+    def history(self, event_type: EventType | None = None) -> list[Event]:
+        """Give the last events, oldest first; with a type, only those of it."""
+        return [event for event in list(self._history) if event_type in (None, event.type)]
 
     def emit(self, event_type: EventType, data: dict[str, Any]) -> None:
         """Log the event and call its handlers, now and on this thread."""
         self._logger.log_tunnel_event(
             f"event_emitted_{event_type.value}", tunnel_id=data.get("tunnel_id", "N/A"), event_data=data
         )
+        event = Event(event_type, data, datetime.now(UTC))
+        self._history.append(event)
         for handler in self._handlers.get(event_type, ()):
-            try:
-                handler(data)
-            except Exception as exc:  # noqa: BLE001 - a handler is the user's code and may raise anything
-                self._logger.log_error(exc, {"event_type": event_type.value})
+            self._call(handler, data, event_type)
+        for handler in self._handlers.get(None, ()):
+            self._call(handler, event, event_type)
+
+    def _call(self, handler: Handler, argument: Any, event_type: EventType) -> None:
+        try:
+            handler(argument)
+        except Exception as exc:  # noqa: BLE001 - a handler is the user's code and may raise anything
+            self._failed(exc, event_type.value)
+
+    def _failed(self, error: Exception, event_type: str) -> None:
+        self.handler_errors += 1
+        self._logger.log_error(error, {"event_type": event_type})
+
+    def _add(self, event_type: EventType | None, handler: object, call: Handler) -> Subscription:
+        def entry(argument: Any) -> None:  # a function of its own for each time that a handler is registered
+            call(argument)
+
+        entry.handler = handler  # type: ignore[attr-defined]
+        with self._lock:  # replaced, not changed: an emit that runs at this moment keeps its own tuple
+            self._handlers[event_type] = (*self._handlers.get(event_type, ()), entry)
+        return Subscription(lambda: self._remove(event_type, lambda other: other is entry))
+
+    def _remove(self, event_type: EventType | None, is_meant: Callable[[Handler], bool]) -> None:
+        with self._lock:
+            entries = self._handlers.get(event_type, ())
+            self._handlers[event_type] = tuple(entry for entry in entries if not is_meant(entry))
 
 
 class EventDispatcher:
