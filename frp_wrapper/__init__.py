@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from frp_wrapper.metering.connection import Connection
     from frp_wrapper.monitoring.events import EventEmitter, EventType
-    from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
+    from frp_wrapper.monitoring.logger import FRPLogger, LogLevel, configure_logging, unconfigure_logging
     from frp_wrapper.monitoring.metrics import TunnelMetrics
     from frp_wrapper.monitoring.monitor import TunnelMonitor
     from frp_wrapper.monitoring.parser import OutputParser
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from frp_wrapper.tunnel import Tunnel, TunnelStatus, Visitor
 
 _HOMES = {
+    "configure_logging": "monitoring.logger",
+    "unconfigure_logging": "monitoring.logger",
     "Rule": "monitoring.rules",
     "OutputParser": "monitoring.parser",
     "LogLevel": "monitoring.logger",
@@ -101,6 +103,8 @@ __all__ = [
     "Visitor",
     "VisitorConfig",
     "__version__",
+    "configure_logging",
+    "unconfigure_logging",
 ]
 
 

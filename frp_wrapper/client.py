@@ -17,6 +17,7 @@ from frp_wrapper.errors import FRPError, ProcessError, TimeoutError, TunnelError
 from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import find
 from frp_wrapper.monitoring.events import EventEmitter, EventType
+from frp_wrapper.monitoring.log_output import mask_secret
 from frp_wrapper.monitoring.registry import default_registry
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
 
@@ -53,6 +54,8 @@ class FRPClient(Exposing):
         else:
             self.config = ClientConfig(server=server, port=port, auth_token=auth_token, **options)
         check(self.config)
+        if self.config.auth_token:
+            mask_secret(self.config.auth_token)
         self._frpc_path = frpc_path
         self._frp_version = frp_version
         self.events = EventEmitter()

@@ -18,12 +18,14 @@ from frp_wrapper.frp.frpc import Frpc, Record
 from frp_wrapper.frp.toml import proxy_table, visitor_table
 from frp_wrapper.metering.tunnel_meters import Metering
 from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
+from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
 from frp_wrapper.session import Session
 from frp_wrapper.status_watch import StatusWatch
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelOwner, Visitor
 
 _CRASHES = 3
 """Ends of frpc without a login in between after which a login is given up."""
+_LEVELS = {level.value: level for level in LogLevel}
 _HINTS = frozenset({"tunnel_connected", "client_connected", "tunnel_error"})
 """Lines of frpc after which its status has something new to tell."""
 
@@ -39,6 +41,7 @@ class ClientRun:
 
     def __init__(self, config: ClientConfig, path: Path, events: EventEmitter) -> None:
         self._config = config
+        self._logger = FRPLogger("frpc")  # at info: debug lines come with every connection
         self._closing = threading.Event()
         self._crashes = 0
         self._naming = threading.Lock()
@@ -152,6 +155,13 @@ class ClientRun:
 
     def on_record(self, record: Record) -> None:
         """Take in a line of frpc."""
+        self._logger.log(
+            _LEVELS.get(record["level"], LogLevel.DEBUG),
+            record["type"],
+            tunnel_id=record["tunnel_id"],
+            message=record["message"],
+            server=self._config.server,
+        )
         self.session.apply(record)
         self._metering.on_record(record)
         if record["type"] in _HINTS:

@@ -15,6 +15,8 @@ ROWS = [
     {"errors", "reasons", "failures", "config", "checks", "plugins", "_type_faults", "_version"},
     {
         "monitoring.logger",
+        "monitoring.log_file",
+        "monitoring.log_output",
         "monitoring.events",
         "monitoring.handlers",
         "monitoring.metrics",

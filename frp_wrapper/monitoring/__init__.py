@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from frp_wrapper.monitoring.events import EventEmitter, EventType
-    from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
+    from frp_wrapper.monitoring.logger import FRPLogger, LogLevel, configure_logging, unconfigure_logging
     from frp_wrapper.monitoring.metrics import TunnelMetrics
     from frp_wrapper.monitoring.monitor import TunnelMonitor
     from frp_wrapper.monitoring.parser import OutputParser
     from frp_wrapper.monitoring.rules import Rule
 
 _HOMES = {
+    "configure_logging": "logger",
+    "unconfigure_logging": "logger",
     "EventEmitter": "events",
     "EventType": "events",
     "FRPLogger": "logger",
@@ -33,6 +35,8 @@ __all__ = [
     "Rule",
     "TunnelMetrics",
     "TunnelMonitor",
+    "configure_logging",
+    "unconfigure_logging",
 ]
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, MutableMapping
 from enum import Enum
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import structlog
 
-__all__ = ["FRPLogger", "LogLevel"]
+    from frp_wrapper.monitoring.log_output import LogOutput
+
+__all__ = ["FRPLogger", "LogLevel", "configure_logging", "unconfigure_logging"]
 
 ROOT = "frp_wrapper"
 """The standard library logger above all of ours; silent until somebody gives it a handler."""
@@ -45,9 +49,10 @@ _NUMBERS = {
 class FRPLogger:
     """A logger of events with fields.
 
-    Where the host has configured structlog, records go through its pipeline. Otherwise they go to the standard library
-    logger ``frp_wrapper.NAME``, which prints nothing until the host gives it a handler. The choice is made for each
-    record, so it does not matter which of the two is set up first. Nothing of the host's configuration is changed.
+    After `configure_logging` records go where it says. Else, where the host has configured structlog, they go through its
+    pipeline; otherwise to the standard library logger ``frp_wrapper.NAME``, which prints nothing until the host gives it
+    a handler. The choice is made for each record, so it does not matter what is set up first. Nothing of the host's
+    configuration is changed.
 
     Args:
         name: The part of the program that speaks.
@@ -64,6 +69,8 @@ class FRPLogger:
         """The structlog logger that records of this moment go to."""
         import structlog  # noqa: PLC0415 - 50 ms that a program without logging does not pay
 
+        if _output is not None:
+            return _output_backed(self.name)
         if structlog.is_configured():
             configured: structlog.stdlib.BoundLogger = structlog.get_logger(self.name)
             return configured
@@ -71,23 +78,89 @@ class FRPLogger:
 
     def log_tunnel_event(self, event: str, tunnel_id: str, **kwargs: Any) -> None:
         """Log something that happened to a tunnel, at level info, with any fields."""
-        if self._wanted(LogLevel.INFO):
-            self.logger.info(event, tunnel_id=tunnel_id, **kwargs)
+        self.log(LogLevel.INFO, event, tunnel_id=tunnel_id, **kwargs)
 
     def log_error(self, error: Exception, context: Mapping[str, Any] | None = None) -> None:
         """Log an exception as event ``error_occurred`` with its type, its message and what was going on."""
-        if self._wanted(LogLevel.ERROR):
-            self.logger.error(
-                "error_occurred",
-                error_type=type(error).__name__,
-                error_message=str(error),
-                context=dict(context or {}),
-            )
+        self.log(
+            LogLevel.ERROR,
+            "error_occurred",
+            error_type=type(error).__name__,
+            error_message=str(error),
+            context=dict(context or {}),
+        )
 
-    def _wanted(self, level: LogLevel) -> bool:
-        if level.number < self.level.number:
-            return False
-        return _structlog_configured() or self._stdlib.isEnabledFor(level.number)
+    def log(self, level: LogLevel, event: str, **fields: Any) -> None:
+        """Log an event with any fields."""
+        number = _NUMBERS[level]
+        if number < _NUMBERS[self.level]:
+            return
+        output = _output
+        if output is not None:
+            if number >= output.level:
+                output.write(level.value, self.name, event, fields)
+        elif _structlog_configured() or self._stdlib.isEnabledFor(number):
+            getattr(self.logger, level.value)(event, **fields)
+
+
+_output: LogOutput | None = None
+_output_lock = threading.Lock()
+
+
+def configure_logging(
+    level: LogLevel | str = LogLevel.INFO,
+    *,
+    console: bool = True,
+    json_file: str | Path | None = None,
+    max_bytes: int = 10 * 1024 * 1024,
+    max_age: float = 24 * 3600.0,
+    keep_bytes: int = 100 * 1024 * 1024,
+) -> LogOutput:
+    """Send the records of this package to the console and to a file of JSON lines, from now on.
+
+    The host's own logging is not touched. Tokens, passwords and other secrets are masked; a record that repeats the one
+    before is counted instead of written again (``repeated``).
+
+    Args:
+        level: Records below it are dropped.
+        console: Print lines for people on stderr.
+        json_file: Write JSON lines to this file, readable by this user only.
+        max_bytes: A file that would grow beyond this is set aside and compressed.
+        max_age: One that is older than so many seconds too.
+        keep_bytes: So many bytes of older files are kept; the oldest go first.
+
+    Returns:
+        The output; `unconfigure_logging` ends it.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: There is no such level.
+    """
+    global _output
+    from frp_wrapper.monitoring.log_output import open_output  # noqa: PLC0415 - for those who want it
+
+    new = open_output(
+        LogLevel(level).number,
+        console=console,
+        json_file=json_file,
+        max_bytes=max_bytes,
+        max_age=max_age,
+        keep_bytes=keep_bytes,
+    )
+    with _output_lock:
+        old, _output = _output, new
+    if old is not None:
+        old.close()
+    return new
+
+
+def unconfigure_logging() -> None:
+    """End what `configure_logging` began; a second call does nothing."""
+    global _output
+    with _output_lock:
+        old, _output = _output, None
+    if old is not None:
+        old.close()
 
 
 def _structlog_configured() -> bool:
@@ -108,6 +181,27 @@ def _stdlib_backed(name: str) -> structlog.stdlib.BoundLogger:
         processors=[
             structlog.processors.KeyValueRenderer(key_order=["event", "tunnel_id"], drop_missing=True)
         ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        context_class=dict,
+    )
+    return logger
+
+
+@lru_cache(maxsize=256)
+def _output_backed(name: str) -> structlog.stdlib.BoundLogger:
+    """Give a structlog logger whose records go to our own output."""
+    import structlog  # noqa: PLC0415 - see FRPLogger.logger
+
+    def write(_logger: object, method: str, record: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        output = _output
+        event = str(record.pop("event", ""))
+        if output is not None and getattr(logging, method.upper(), logging.ERROR) >= output.level:
+            output.write(method, name, event, dict(record))
+        raise structlog.DropEvent
+
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        None,
+        processors=[structlog.processors.format_exc_info, write],
         wrapper_class=structlog.stdlib.BoundLogger,
         context_class=dict,
     )
