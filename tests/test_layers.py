@@ -17,6 +17,7 @@ ROWS = [
         "monitoring.logger",
         "monitoring.log_file",
         "monitoring.log_output",
+        "monitoring.log_report",
         "monitoring.events",
         "monitoring.handlers",
         "monitoring.metrics",

@@ -106,6 +106,18 @@ def test_the_hosts_structlog() -> None:
     assert seen[0]["tunnel_id"] == "web"
 
 
+def test_a_pipeline_that_raises() -> None:
+    """A host whose logging is broken loses records, not tunnels; how many is counted."""
+
+    def broken(*_: object) -> dict[str, Any]:
+        raise RuntimeError("broken")
+
+    structlog.configure(processors=[broken])
+    logger = FRPLogger("test")
+    logger.log_tunnel_event("tunnel_created", "web")
+    assert logger.failures == 1
+
+
 def test_console_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both are written at once: a line for people, and one of JSON that only this user can read."""
     configure_logging(json_file=tmp_path / "logs" / "frp.jsonl")

@@ -13,6 +13,7 @@ from frp_wrapper._version import __version__
 from frp_wrapper.cli.demo import demo
 from frp_wrapper.cli.expose import expose
 from frp_wrapper.cli.frp import frp
+from frp_wrapper.cli.logs import logs
 from frp_wrapper.cli.server import server
 from frp_wrapper.cli.up import up
 from frp_wrapper.errors import FRPError
@@ -32,7 +33,7 @@ def cli() -> None:
     """  # noqa: D301 - click's mark against wrapping is this very escape
 
 
-for command in (demo, expose, up, server, frp):
+for command in (demo, expose, up, server, frp, logs):
     cli.add_command(command)
 
 

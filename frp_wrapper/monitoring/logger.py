@@ -63,6 +63,8 @@ class FRPLogger:
         self.name = name
         self.level = level
         self._stdlib = logging.getLogger(f"{ROOT}.{name}")
+        self.failures = 0
+        """Records that the host's logging raised on."""
 
     @property
     def logger(self) -> structlog.stdlib.BoundLogger:
@@ -100,7 +102,14 @@ class FRPLogger:
             if number >= output.level:
                 output.write(level.value, self.name, event, fields)
         elif _structlog_configured() or self._stdlib.isEnabledFor(number):
+            self._hand_over(level, event, fields)
+
+    def _hand_over(self, level: LogLevel, event: str, fields: Mapping[str, Any]) -> None:
+        """Give a record to the host's logging, which may fail without harming the tunnels."""
+        try:
             getattr(self.logger, level.value)(event, **fields)
+        except Exception:  # noqa: BLE001 - processors and handlers are the host's code
+            self.failures += 1
 
 
 _output: LogOutput | None = None
@@ -165,8 +174,8 @@ def unconfigure_logging() -> None:
 
 def _structlog_configured() -> bool:
     """Say whether the host uses structlog, without importing it for a host that does not."""
-    module = sys.modules.get("structlog")
-    return module is not None and module.is_configured()
+    is_configured = getattr(sys.modules.get("structlog"), "is_configured", None)
+    return is_configured is not None and is_configured()  # None too while another thread is importing it
 
 
 @lru_cache(maxsize=256)
