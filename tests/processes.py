@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 from typing import Any
+
+import psutil
 
 _started: list[subprocess.Popen[str]] = []
 
@@ -33,3 +36,12 @@ def end_all() -> None:
         for pipe in (process.stdout, process.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 pipe.close()  # type: ignore[union-attr]
+
+
+def has_ended(pid: int) -> bool:
+    """Say whether a process has ended; an orphan that init has still to reap has."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE and process.ppid() != os.getpid()
+    except psutil.NoSuchProcess:
+        return True

@@ -207,16 +207,22 @@ def test_rotation_loses_nothing(tmp_path: Path) -> None:
 
 def test_the_total_is_bounded(tmp_path: Path) -> None:
     """Of older files the oldest go when all together are too large."""
-    file = RotatingFile(tmp_path / "log", max_bytes=5_000, max_age=3600, keep_bytes=3_000)
+    file = RotatingFile(tmp_path / "log", max_bytes=5_000, max_age=3600, keep_bytes=12_000)
     import os
 
     for _ in range(100):
         file.write(os.urandom(500).hex().encode() + b"\n")
     file.close()
-    kept = sum(path.stat().st_size for path in tmp_path.glob("log.*"))
-    assert 0 < kept <= 3_000 + 5_000  # the newest is kept until the next is compressed
-    newest = sorted(tmp_path.glob("log.*"))[-1]
-    assert newest.name.endswith(".gz")
+    older = sorted(tmp_path.glob("log.*"))
+    assert all(path.suffix == ".gz" for path in older)
+    assert 6_000 < sum(path.stat().st_size for path in older) <= 12_000
+
+
+def test_what_a_killed_process_left_is_compressed(tmp_path: Path) -> None:
+    """A file that was set aside and not yet compressed when its process was killed is compressed by the next."""
+    (tmp_path / "log.20260102-030405-000000001").write_bytes(b"old\n")
+    RotatingFile(tmp_path / "log", max_bytes=1 << 20, max_age=3600, keep_bytes=1 << 20).close()
+    assert read_all(tmp_path) == [b"old"]
 
 
 def test_an_old_file_is_set_aside(tmp_path: Path) -> None:

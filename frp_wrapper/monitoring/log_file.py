@@ -17,7 +17,7 @@ class RotatingFile:
     """Appends lines to a file; a full or old one is set aside, compressed, and at last removed.
 
     The size is counted here rather than asked of the system for each line. Older files are named
-    ``NAME.20260102-030405-0001.gz``. Compression runs on a thread named ``frp-wrapper-log-gzip``.
+    ``NAME.20260102-030405-123456789.gz``. Compression runs on a thread named ``frp-wrapper-log-gzip``.
 
     Args:
         path: The file; its folder is made if need be.
@@ -36,7 +36,6 @@ class RotatingFile:
         self._keep_bytes = keep_bytes
         self._lock = threading.Lock()
         self._workers: list[threading.Thread] = []
-        self._number = 0
         self._descriptor = -1
         self._size = 0
         self._born = 0.0
@@ -44,6 +43,10 @@ class RotatingFile:
         """Lines that could not be written: the disk was full, or the file could not be opened again."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._open()
+        for aside in path.parent.glob(
+            f"{path.name}.????????-??????-?????????"
+        ):  # of a process that was killed
+            self._pack(aside)
 
     def write(self, line: bytes) -> None:
         """Append one line, with its line end; a line that cannot be written is counted, not raised."""
@@ -75,9 +78,9 @@ class RotatingFile:
         if not self._size:  # a line that is larger than a whole file
             self._born = time.time()
             return
-        self._number += 1
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        aside = self._path.with_name(f"{self._path.name}.{stamp}-{self._number:04}")
+        now = time.time_ns()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now // 10**9))
+        aside = self._path.with_name(f"{self._path.name}.{stamp}-{now % 10**9:09}")
         os.close(self._descriptor)
         try:
             self._path.rename(aside)
@@ -88,6 +91,9 @@ class RotatingFile:
             with contextlib.suppress(OSError):
                 self._open()
             return
+        self._pack(aside)
+
+    def _pack(self, aside: Path) -> None:
         self._workers = [worker for worker in self._workers if worker.is_alive()]
         worker = threading.Thread(
             target=self._compress, args=(aside,), name="frp-wrapper-log-gzip", daemon=True

@@ -18,7 +18,7 @@ import pytest
 from frp_wrapper.errors import ProcessError, TimeoutError
 from frp_wrapper.frp import workdir
 from frp_wrapper.frp.supervisor import Launch, Supervisor
-from tests.processes import start
+from tests.processes import has_ended, start
 
 TALKER = "import time\nwhile True:\n    print('tick', flush=True)\n    time.sleep(0.05)"
 FLOOD = "import sys\nwhile True:\n    sys.stdout.write('x' * 65535 + '\\n')"
@@ -64,11 +64,6 @@ def eventually(condition: Callable[[], object], timeout: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.01)
-
-
-def is_gone(pid: int) -> bool:
-    """Say whether a process has ended; a zombie counts as not gone."""
-    return not psutil.pid_exists(pid)
 
 
 @pytest.fixture
@@ -130,7 +125,7 @@ def test_a_killed_sidecar_is_replaced_and_leaves_no_program(folder: Path) -> Non
     assert supervisor.sidecar_pid is not None
     os.kill(supervisor.sidecar_pid, signal.SIGKILL)
     eventually(lambda: recorder.repaired == 1 and len(recorder.started) == 2)
-    eventually(lambda: is_gone(recorder.started[0]))
+    eventually(lambda: has_ended(recorder.started[0]))
     supervisor.stop()
 
 
@@ -143,8 +138,8 @@ def test_stop_leaves_no_process_and_is_idempotent(folder: Path) -> None:
     supervisor.stop()
     supervisor.stop()
     assert sidecar is not None
-    assert is_gone(sidecar)
-    assert is_gone(recorder.started[0])
+    assert has_ended(sidecar)
+    assert has_ended(recorder.started[0])
     assert supervisor.pid is None
 
 
@@ -155,7 +150,7 @@ def test_a_program_that_ignores_sigterm_is_killed(folder: Path) -> None:
     supervisor = supervise(folder, code, recorder)
     eventually(lambda: recorder.output)
     supervisor.stop()
-    assert is_gone(recorder.started[0])
+    assert has_ended(recorder.started[0])
 
 
 def test_the_last_words_of_a_program_are_not_lost(folder: Path) -> None:
@@ -259,7 +254,7 @@ def test_a_killed_host_leaves_nothing() -> None:
     host, program, sidecar, folder = start_host("time.sleep(60)")
     host.kill()
     finish(host)
-    eventually(lambda: is_gone(program) and is_gone(sidecar), timeout=2.0)
+    eventually(lambda: has_ended(program) and has_ended(sidecar), timeout=2.0)
     assert not folder.exists()
 
 
@@ -279,8 +274,8 @@ def test_a_killed_host_leaves_nothing_though_a_forked_child_lives_on() -> None:
     child = int(host.stdout.readline())
     host.kill()
     finish(host)
-    eventually(lambda: is_gone(program) and is_gone(sidecar), timeout=2.0)
-    assert not is_gone(child)
+    eventually(lambda: has_ended(program) and has_ended(sidecar), timeout=2.0)
+    assert not has_ended(child)
     os.kill(child, signal.SIGKILL)
 
 
@@ -302,7 +297,7 @@ def test_a_forked_child_that_exits_does_not_end_the_program() -> None:
     assert psutil.pid_exists(program)
     host.kill()
     finish(host)
-    eventually(lambda: is_gone(program))
+    eventually(lambda: has_ended(program))
 
 
 @pytest.mark.parametrize("then", ["sys.exit(3)", "raise RuntimeError('boom')", "pass"])
@@ -311,7 +306,7 @@ def test_the_end_of_the_interpreter_ends_the_program(then: str) -> None:
     host, program, sidecar, _ = start_host(then + "\n")
     finish(host)
     assert host.returncode == {"sys.exit(3)": 3, "pass": 0}.get(then, 1)
-    eventually(lambda: is_gone(program) and is_gone(sidecar), timeout=2.0)
+    eventually(lambda: has_ended(program) and has_ended(sidecar), timeout=2.0)
 
 
 def test_ctrl_c_ends_the_program() -> None:
@@ -320,7 +315,7 @@ def test_ctrl_c_ends_the_program() -> None:
     host.send_signal(signal.SIGINT)
     finish(host)
     assert host.returncode in (1, -signal.SIGINT)
-    eventually(lambda: is_gone(program) and is_gone(sidecar), timeout=2.0)
+    eventually(lambda: has_ended(program) and has_ended(sidecar), timeout=2.0)
 
 
 def test_leftovers_of_a_killed_pair_are_swept(tmp_path: Path) -> None:
@@ -330,7 +325,7 @@ def test_leftovers_of_a_killed_pair_are_swept(tmp_path: Path) -> None:
     host.kill()
     finish(host)
     os.kill(sidecar, signal.SIGKILL)
-    eventually(lambda: is_gone(program) and is_gone(sidecar), timeout=2.0)
+    eventually(lambda: has_ended(program) and has_ended(sidecar), timeout=2.0)
     assert folder.exists()
     workdir.remove(workdir.create(tmp_path))
     assert not folder.exists()

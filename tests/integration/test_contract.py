@@ -68,7 +68,7 @@ def test_bytes_are_exact(client: FRPClient, echo: int, meter: str) -> None:
         received = 0
         while received < 500:
             received += len(visitor.recv(1000))
-        eventually(lambda: tunnel.metrics.bytes_sent == 20_500)
+        eventually(lambda: tunnel.metrics.bytes_sent == 20_500 and tunnel.metrics.open_connections == 1)
         metrics = tunnel.metrics
         assert (metrics.bytes_sent, metrics.bytes_received) == (20_500, 20_500)
         assert (metrics.connection_count, metrics.open_connections, metrics.error_count) == (21, 1, 0)

@@ -20,7 +20,7 @@ import pytest
 
 from frp_wrapper import EventType, FRPClient, FRPServer, ProcessError, TunnelStatus
 from tests.integration.conftest import eventually, exchange
-from tests.processes import start
+from tests.processes import has_ended, start
 
 pytestmark = pytest.mark.integration
 
@@ -28,15 +28,6 @@ pytestmark = pytest.mark.integration
 def gone(*pids: int | None) -> bool:
     """Say whether none of these processes is left, not even as a zombie of ours."""
     return all(pid is None or has_ended(pid) for pid in pids)
-
-
-def has_ended(pid: int) -> bool:
-    """Say whether a process has ended; an orphan that init has still to reap has."""
-    try:
-        process = psutil.Process(pid)
-        return process.status() == psutil.STATUS_ZOMBIE and process.ppid() != os.getpid()
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture
