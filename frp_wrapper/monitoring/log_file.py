@@ -113,9 +113,7 @@ class RotatingFile:
         self._prune()
 
     def _prune(self) -> None:
-        older = sorted(
-            self._path.parent.glob(f"{self._path.name}.*-*"), key=lambda path: path.name, reverse=True
-        )
+        older = sorted(self._path.parent.glob(f"{self._path.name}.*{_SUFFIX}"), reverse=True)
         kept = 0
         for path in older:
             with contextlib.suppress(OSError):  # another thread prunes too
