@@ -35,6 +35,7 @@ class RotatingFile:
         self._max_age = max_age
         self._keep_bytes = keep_bytes
         self._lock = threading.Lock()
+        self._packing = threading.Lock()
         self._workers: list[threading.Thread] = []
         self._descriptor = -1
         self._size = 0
@@ -102,21 +103,23 @@ class RotatingFile:
         worker.start()
 
     def _compress(self, aside: Path) -> None:
-        packed = aside.with_name(aside.name + _SUFFIX)
-        try:
-            with aside.open("rb") as source, gzip.open(packed, "wb", compresslevel=6) as target:
-                shutil.copyfileobj(source, target)
-            packed.chmod(0o600)
-            aside.unlink()
-        except OSError:
-            packed.unlink(missing_ok=True)
-        self._prune()
+        partial = aside.with_name(aside.name + ".part")
+        with self._packing:  # one at a time: what is half done must not be counted or removed by another
+            try:
+                with aside.open("rb") as source, gzip.open(partial, "wb", compresslevel=6) as target:
+                    shutil.copyfileobj(source, target)
+                partial.chmod(0o600)
+                partial.rename(aside.with_name(aside.name + _SUFFIX))
+                aside.unlink()
+            except OSError:  # the disk is full: it stays as it is
+                partial.unlink(missing_ok=True)
+            self._prune()
 
     def _prune(self) -> None:
         older = sorted(self._path.parent.glob(f"{self._path.name}.*{_SUFFIX}"), reverse=True)
         kept = 0
         for path in older:
-            with contextlib.suppress(OSError):  # another thread prunes too
+            with contextlib.suppress(OSError):  # somebody else removed it
                 kept += path.stat().st_size
                 if kept > self._keep_bytes:
                     path.unlink()
