@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from frp_wrapper import FRPServer
+from frp_wrapper import EventType, FRPServer
 from frp_wrapper.files import load
+from frp_wrapper.monitoring.rules import NAMES, built_in_rules
 from frp_wrapper.reasons import REASONS, explain
 from tests.processes import start
 
@@ -118,11 +119,23 @@ def test_the_readme_as_written(frps_path: object, frpc_path: object) -> None:
     exec(compile(source.replace("8080", "0"), "README.md", "exec"), {})
 
 
-def test_both_readmes_have_the_same_examples() -> None:
-    """The Korean README shows the code of the English one, comments and words aside."""
-    english = (ROOT / "README.md").read_text("utf-8")
-    korean = (ROOT / "docs" / "ko" / "README.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["README.md", "docs/logging.md", "docs/monitoring.md", "docs/events.md"])
+def test_both_languages_have_the_same_examples(name: str) -> None:
+    """The Korean page shows the code of the English one, comments and words aside."""
+    english = (ROOT / name).read_text("utf-8")
+    korean = (ROOT / "docs" / "ko" / Path(name).name).read_text("utf-8")
     assert code_of(english) == code_of(korean)
+    assert english.count("\n| `") == korean.count("\n| `")  # the rows of tables
+
+
+def test_the_pages_name_what_there_is() -> None:
+    """Every event type and built-in rule stands in its guide."""
+    events, monitoring = (
+        (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("events", "monitoring")
+    )
+    assert [kind.name for kind in EventType if f"`{kind.name}`" not in events] == []
+    names = [*(rule.name for rule in built_in_rules()), *NAMES]
+    assert [name for name in names if f"`{name}`" not in monitoring] == []
 
 
 def code_of(page: str) -> list[str]:
