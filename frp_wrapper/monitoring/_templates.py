@@ -8,62 +8,69 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 _PLACEHOLDER = re.compile(r"%[-+]?\d*[a-zA-Z]")
 _FIRST_WORD = re.compile(r"[^ %\[:,(]*")
+_FIRST_WORDS = re.compile(r"[^ %\[:,(]* [^ %\[]+(?= )")
+"""Two whole words: few templates share them."""
 _MIN_LITERAL = 12
 """Letters that a line without frp's header must share with a template before it is taken for frp's."""
 
+Values = dict[str, Any]
 
-@dataclass(frozen=True)
+
 class Template:
     """One message of frp: what it means, who prints it, and the names of its values."""
 
-    text: str
-    event: str
-    program: str | None
-    fields: tuple[str, ...]
-    raw: bool
-    """Printed without the log header."""
+    __slots__ = ("_converted", "_fields", "_pattern", "event", "literal_size", "program", "text")
 
-    @cached_property
-    def literal_size(self) -> int:
+    def __init__(self, text: str, event: str, program: str | None, fields: tuple[str, ...]) -> None:
+        self.text = text
+        self.event = event
+        self.program = program
+        self.literal_size = len(_PLACEHOLDER.sub("", text))
         """How many characters are fixed; of two templates that match, the one with more is meant."""
-        return len(_PLACEHOLDER.sub("", self.text))
+        kinds = [kind[-1] for kind in _PLACEHOLDER.findall(text)]
+        self._fields = fields
+        self._converted = [(field, kind) for field, kind in zip(fields, kinds, strict=True) if kind in "dq"]
+        self._pattern: re.Pattern[str] | None = None
 
     @property
     def is_telling(self) -> bool:
         """Whether a line that matches can only be frp's."""
         return self.literal_size >= _MIN_LITERAL
 
-    @cached_property
-    def _converted(self) -> dict[str, str]:
-        kinds = [kind[-1] for kind in _PLACEHOLDER.findall(self.text)]
-        return {field: kind for field, kind in zip(self.fields, kinds, strict=True) if kind in "dq"}
+    @property
+    def has_values(self) -> bool:
+        """Whether messages differ from the template."""
+        return bool(self._fields)
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        first, *rest = _PLACEHOLDER.split(self.text)
-        if not rest:
-            return re.compile(re.escape(first), re.DOTALL)
-        *middle, last = rest
-        steps = "".join(f"(?>(.*?){re.escape(literal)})" for literal in middle)
-        return re.compile(f"{re.escape(first)}{steps}(.*){re.escape(last)}", re.DOTALL)
-
-    def values(self, message: str) -> dict[str, Any] | None:
+    def values(self, message: str) -> Values | None:
         """Give the values in a message by name, or None when it is another message."""
-        match = self._pattern.fullmatch(message)
+        pattern = self._pattern or self._compile()
+        match = pattern.fullmatch(message)
         if match is None:
             return None
-        values: dict[str, Any] = dict(zip(self.fields, match.groups(), strict=True))
-        for field, kind in self._converted.items():
+        values: Values = dict(zip(self._fields, match.groups(), strict=True))
+        for field, kind in self._converted:
             values[field] = _converted(values[field], kind)
         return values
+
+    def _compile(self) -> re.Pattern[str]:
+        """Build the pattern, when it is first needed: all at once would take a tenth of a second."""
+        first, *rest = _PLACEHOLDER.split(self.text)
+        if rest:
+            *middle, last = rest
+            steps = "".join(f"(?>(.*?){re.escape(literal)})" for literal in middle)
+            first = f"{re.escape(first)}{steps}(.*){re.escape(last)}"
+        else:
+            first = re.escape(first)
+        self._pattern = re.compile(first, re.DOTALL)
+        return self._pattern
 
 
 def _converted(text: str, kind: str) -> str | int:
@@ -77,34 +84,58 @@ def _converted(text: str, kind: str) -> str | int:
     return value if isinstance(value, str) else text
 
 
-@dataclass(frozen=True)
 class Catalogue:
-    """All templates, found by the first word of a message."""
+    """Templates, found by the first words of a message."""
 
-    by_word: Mapping[str, tuple[Template, ...]]
+    def __init__(self, templates: Iterable[Template]) -> None:
+        self._exact: dict[str, Template] = {}
+        self._by_two: dict[str, list[Template]] = {}
+        self._by_one: dict[str, list[Template]] = {}
+        for template in sorted(templates, key=lambda template: -template.literal_size):
+            self._add(template)
 
-    def find(self, message: str, *, raw: bool = False) -> tuple[Template, dict[str, Any]] | None:
-        """Give the template that a message was made from, with its values; ``raw``: for lines without a header."""
-        word = _FIRST_WORD.match(message)
-        assert word is not None
-        for template in self.by_word.get(word[0], ()) or self.by_word.get("", ()):
-            if template.raw == raw and (values := template.values(message)) is not None:
-                return template, values
+    def find(self, message: str) -> tuple[Template, Values] | None:
+        """Give the template that a message was made from, with its values."""
+        exact = self._exact.get(message)
+        if exact is not None:
+            return exact, {}
+        words = _FIRST_WORDS.match(message)
+        if words is not None:
+            for template in self._by_two.get(words[0], ()):
+                if (values := template.values(message)) is not None:
+                    return template, values
+        for word in (_first_word(message), ""):
+            for template in self._by_one.get(word, ()):
+                if (values := template.values(message)) is not None:
+                    return template, values
         return None
+
+    def _add(self, template: Template) -> None:
+        if not template.has_values:
+            self._exact[template.text] = template
+            return
+        literal = template.text[: _PLACEHOLDER.search(template.text).start()]  # type: ignore[union-attr]
+        words = _FIRST_WORDS.match(literal)
+        if words is not None:
+            self._by_two.setdefault(words[0], []).append(template)
+        else:
+            self._by_one.setdefault(_first_word(literal), []).append(template)
+
+
+def _first_word(message: str) -> str:
+    word = _FIRST_WORD.match(message)
+    assert word is not None
+    return word[0]
 
 
 @cache
-def catalogue() -> Catalogue:
-    """Load the templates, once."""
-    groups: dict[str, list[Template]] = {}
+def catalogues() -> tuple[Catalogue, Catalogue]:
+    """Load the templates, once: those of lines with frp's header, and those of lines without."""
+    with_header: list[Template] = []
+    raw: list[Template] = []
     text = files("frp_wrapper.monitoring").joinpath("templates.jsonl").read_text("utf-8")
     for line in text.splitlines():
-        row = json.loads(line)
-        fields = tuple(row.get("fields", ()))
-        template = Template(row["template"], row["event"], row["program"], fields, row.get("raw", False))
-        word = _FIRST_WORD.match(template.text)
-        assert word is not None
-        groups.setdefault(word[0], []).append(template)
-    return Catalogue(
-        {word: tuple(sorted(group, key=lambda t: -t.literal_size)) for word, group in groups.items()}
-    )
+        row: Mapping[str, Any] = json.loads(line)
+        template = Template(row["template"], row["event"], row["program"], tuple(row.get("fields", ())))
+        (raw if row.get("raw") else with_header).append(template)
+    return Catalogue(with_header), Catalogue(raw)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from frp_wrapper.monitoring._log_layout import LogLine, clean, names_before, split
-from frp_wrapper.monitoring._templates import Template, catalogue
+from frp_wrapper.monitoring._log_layout import LEVELS, clean, header_of, names_before
+from frp_wrapper.monitoring._templates import Template, catalogues
 
 __all__ = ["OutputParser", "Record", "StreamParser"]
 
@@ -48,6 +48,7 @@ class OutputParser:
     def __init__(self, program: str | None = None, timezone: tzinfo | None = None) -> None:
         self._program = program
         self._timezone = timezone
+        self._messages, self._raw_messages = catalogues()
 
     def parse_line(self, line: str) -> Record | None:
         """Give the record of a line, or None when frp did not write it.
@@ -55,34 +56,52 @@ class OutputParser:
         Its keys are ``type``, ``timestamp`` (as written), ``time`` (aware, or None), ``level``, ``caller``, ``run_id``,
         ``tunnel_id`` (proxy or visitor name), ``message``, ``program``, and the values of that type of message.
         """
-        line = clean(line[:_MAX_LINE])
-        parts = split(line)
-        if parts is not None:
-            return self._with_header(parts)
+        line = clean(line if len(line) <= _MAX_LINE else line[:_MAX_LINE])
+        header = header_of(line)
+        if header is not None:
+            return self._with_header(header, line[header.end() :])
         if not line.strip():
             return None
         return self._compact(line[:_MAX_COMPACT_LINE]) or self._raw(line)
 
-    def _with_header(self, parts: LogLine) -> Record:
-        record = self._record("detail", parts.timestamp, parts.level, parts.body)
-        record["time"] = self._time(parts.timestamp)
-        record["caller"] = parts.caller
-        record["run_id"] = parts.run_id
-        named = names_before(parts.body)
-        for name, message in [*named, (None, parts.body)]:
-            found = catalogue().find(message)
-            if found is not None:
-                record |= {"tunnel_id": name, "message": message}
-                self._describe(record, *found)
-                return record
-        if named:
-            record["tunnel_id"], record["message"] = named[0]
-        self._describe_unknown(record)
+    def _with_header(self, header: re.Match[str], body: str) -> Record:
+        timestamp, letter, caller, run_id = header.groups()
+        name, message, found = self._look_up(body)
+        record: Record = {
+            "type": "detail",
+            "timestamp": timestamp,
+            "time": self._time(timestamp) if self._timezone is not None else None,
+            "level": LEVELS[letter],
+            "caller": caller,
+            "run_id": run_id,
+            "tunnel_id": name,
+            "message": message,
+            "program": self._program,
+        }
+        if found is None:
+            self._describe_unknown(record)
+        else:
+            self._describe(record, *found)
         return record
+
+    def _look_up(self, body: str) -> tuple[str | None, str, tuple[Template, dict[str, Any]] | None]:
+        """Give name, message and template; a name may stand before the message, or belong to it."""
+        find = self._messages.find
+        if body[:1] != "[":
+            return None, body, find(body)
+        first: tuple[str | None, str] = (None, body)
+        for way in names_before(body):
+            found = find(way[1])
+            if found is not None:
+                return *way, found
+            first = way if first[0] is None else first
+        found = find(body)
+        return (None, body, found) if found is not None else (*first, None)
 
     def _describe(self, record: Record, template: Template, values: Mapping[str, Any]) -> None:
         record["type"] = template.event
-        record["program"] = self._program or template.program or _program_of(record["caller"])
+        if self._program is None:
+            record["program"] = template.program or _program_of(record["caller"])
         record.update(values)
         if template.text == "start error: %v" and "visitor" not in (record["caller"] or ""):
             record["type"] = "tunnel_error"  # tunnels and visitors share the words
@@ -118,7 +137,7 @@ class OutputParser:
     def _raw(self, line: str) -> Record | None:
         if line.startswith(_CRASH):
             return self._record("panic", None, "error", line)
-        found = catalogue().find(line, raw=True)
+        found = self._raw_messages.find(line)
         if found is not None and (self._program or found[0].is_telling):
             template, values = found
             record = self._record(template.event, None, _RAW_LEVELS.get(template.event, "info"), line)
