@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TunnelError,
     )
     from frp_wrapper.metering.connection import Connection
+    from frp_wrapper.monitoring.aggregator import MetricsAggregator
     from frp_wrapper.monitoring.events import EventEmitter, EventType
     from frp_wrapper.monitoring.logger import FRPLogger, LogLevel, configure_logging, unconfigure_logging
     from frp_wrapper.monitoring.metrics import TunnelMetrics
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from frp_wrapper.tunnel import Tunnel, TunnelStatus, Visitor
 
 _HOMES = {
+    "MetricsAggregator": "monitoring.aggregator",
     "configure_logging": "monitoring.logger",
     "unconfigure_logging": "monitoring.logger",
     "Rule": "monitoring.rules",
@@ -89,6 +91,7 @@ __all__ = [
     "FRPServer",
     "HealthCheck",
     "LogLevel",
+    "MetricsAggregator",
     "OutputParser",
     "ProcessError",
     "Rule",

@@ -21,6 +21,7 @@ ROWS = [
         "monitoring.events",
         "monitoring.handlers",
         "monitoring.metrics",
+        "monitoring.aggregator",
         "monitoring.registry",
         "monitoring.rules",
         "monitoring.silence",

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from frp_wrapper.monitoring.aggregator import MetricsAggregator
     from frp_wrapper.monitoring.events import EventEmitter, EventType
     from frp_wrapper.monitoring.logger import FRPLogger, LogLevel, configure_logging, unconfigure_logging
     from frp_wrapper.monitoring.metrics import TunnelMetrics
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from frp_wrapper.monitoring.rules import Rule
 
 _HOMES = {
+    "MetricsAggregator": "aggregator",
     "configure_logging": "logger",
     "unconfigure_logging": "logger",
     "EventEmitter": "events",
@@ -31,6 +33,7 @@ __all__ = [
     "EventType",
     "FRPLogger",
     "LogLevel",
+    "MetricsAggregator",
     "OutputParser",
     "Rule",
     "TunnelMetrics",

@@ -1,0 +1,152 @@
+"""Numbers over time: exact, bounded, and the same as a plain list would give."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frp_wrapper import TunnelMetrics
+from frp_wrapper.errors import ConfigError
+from frp_wrapper.monitoring import MetricsAggregator
+
+
+def test_the_fields_of_the_specification() -> None:
+    """`TunnelMetrics` has the fields and defaults of the specification, in its order."""
+    metrics = TunnelMetrics(tunnel_id="web")
+    assert [metrics.bytes_sent, metrics.bytes_received, metrics.connection_count, metrics.error_count] == [
+        0,
+        0,
+        0,
+        0,
+    ]
+    assert (metrics.last_activity, metrics.uptime_seconds) == (None, 0.0)
+    assert TunnelMetrics("web", 1, 2, 3, 4).error_count == 4
+
+
+def test_average_as_specified() -> None:
+    """Points added without a time are of now; nothing gives 0.0."""
+    aggregator = MetricsAggregator()
+    for value in (10, 20, 30):
+        aggregator.add_data_point("web", "latency", value)
+    assert aggregator.get_average("web", "latency") == 20.0
+    assert aggregator.get_average("web", "latency", time_range=60) == 20.0
+    assert aggregator.get_average("web", "other") == 0.0
+    assert aggregator.get_average("api", "latency") == 0.0
+
+
+@pytest.mark.parametrize("zone", [None, UTC])
+def test_a_time_range(zone: object) -> None:
+    """Only points of the last seconds count, whether their times have a zone or not."""
+    aggregator = MetricsAggregator()
+    now = datetime.now(UTC) if zone else datetime.now()  # noqa: DTZ005 - a naive time is what is tested
+    for seconds, value in ((100, 1.0), (50, 2.0), (5, 4.0)):
+        aggregator.add_data_point("web", "m", value, now - timedelta(seconds=seconds))
+    assert aggregator.get_average("web", "m") == pytest.approx(7 / 3)
+    assert aggregator.get_average("web", "m", 60) == 3.0
+    assert aggregator.get_average("web", "m", 1) == 0.0
+
+
+def test_the_window_is_bounded() -> None:
+    """Of each metric only the last points are kept."""
+    aggregator = MetricsAggregator(window_size=3)
+    for value in range(1, 11):
+        aggregator.add_data_point("web", "m", value)
+    assert aggregator.get_count("web", "m") == 3
+    assert aggregator.get_average("web", "m") == 9.0
+
+
+def test_other_numbers() -> None:
+    """Sum, least, greatest, percentiles and rate are those of the points."""
+    aggregator = MetricsAggregator()
+    start = datetime.now(UTC) - timedelta(seconds=10)
+    for second, value in enumerate((0, 100, 300, 600, 1000)):
+        aggregator.add_data_point("web", "bytes", value, start + timedelta(seconds=second))
+    numbers = [get("web", "bytes") for get in (aggregator.get_sum, aggregator.get_min, aggregator.get_max)]
+    assert numbers == [2000, 0, 1000]
+    assert aggregator.get_rate("web", "bytes") == pytest.approx(250.0)
+    assert [aggregator.get_percentile("web", "bytes", percent) for percent in (0, 50, 90, 100)] == [
+        0,
+        300,
+        1000,
+        1000,
+    ]
+    assert aggregator.get_rate("web", "nothing") == 0.0
+    with pytest.raises(ConfigError, match="not from 0 to 100"):
+        aggregator.get_percentile("web", "bytes", 101)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 7),
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(-1000, 1000), st.integers(0, 5)),
+        max_size=60,
+    ),
+    st.booleans(),
+    st.integers(0, 60),
+)
+def test_it_gives_what_a_list_gives(
+    window: int, points: list[tuple[str, str, int, int]], backwards: bool, time_range: int
+) -> None:
+    """Whatever comes in whatever order, sums and counts are those of the last points of each metric, by time."""
+    aggregator = MetricsAggregator(window_size=window)
+    plain: dict[tuple[str, str], list[tuple[float, int]]] = {}
+    base = time.time() - 30
+    at = base
+    for tunnel, metric, value, step in points:
+        at += -step if backwards else step
+        aggregator.add_data_point(tunnel, metric, value, datetime.fromtimestamp(at, UTC))
+        series = plain.setdefault((tunnel, metric), [])
+        series.append((datetime.fromtimestamp(at, UTC).timestamp(), value))
+        series.sort(key=lambda point: point[0])
+        del series[:-window]
+    for (tunnel, metric), series in plain.items():
+        if not backwards:
+            assert aggregator.get_count(tunnel, metric) == len(series)
+            assert aggregator.get_sum(tunnel, metric) == pytest.approx(sum(value for _, value in series))
+        cutoff = time.time() - time_range - 0.5
+        late = [value for when, value in series if when > cutoff]
+        if not backwards:
+            assert aggregator.get_sum(tunnel, metric, time_range + 0.5) == pytest.approx(sum(late))
+
+
+def test_sums_stay_exact() -> None:
+    """After two hundred thousand large points the average of the last ones is still exact."""
+    aggregator = MetricsAggregator(window_size=10)
+    for number in range(200_000):
+        aggregator.add_data_point("web", "m", 1e12 + number % 10)
+    assert aggregator.get_average("web", "m") == 1e12 + 4.5
+
+
+def test_too_many_metrics() -> None:
+    """Beyond the bound points of new metrics are counted and dropped; a removed tunnel makes room."""
+    aggregator = MetricsAggregator(max_series=2)
+    for tunnel in ("a", "b", "c"):
+        aggregator.add_data_point(tunnel, "m", 1)
+    assert aggregator.refused == 1
+    aggregator.remove_tunnel("a")
+    aggregator.add_data_point("c", "m", 5)
+    assert aggregator.get_average("c", "m") == 5.0
+    with pytest.raises(ConfigError, match="less than one"):
+        MetricsAggregator(window_size=0)
+
+
+def test_several_threads() -> None:
+    """Points of several threads are all counted."""
+    aggregator = MetricsAggregator(window_size=10_000)
+
+    def add() -> None:
+        for _ in range(1000):
+            aggregator.add_data_point("web", "m", 1)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert aggregator.get_sum("web", "m") == 4000
