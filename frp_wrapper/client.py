@@ -128,6 +128,18 @@ class FRPClient(Exposing):
         run = self._run
         return run.session.login_error if run else None
 
+    @property
+    def dropped_events(self) -> int:
+        """Events since `connect` that no handler has seen, because handlers were so slow that 10,000 waited."""
+        run = self._run
+        return run.dropped_events if run else 0
+
+    @property
+    def dropped_output(self) -> int:
+        """Bytes of frpc's output since `connect` that were dropped, because this process was too slow to read them."""
+        run = self._run
+        return run.frpc.dropped_bytes if run else 0
+
     def is_connected(self) -> bool:
         """Say whether frpc is logged in at the server, now."""
         run = self._run

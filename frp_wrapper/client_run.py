@@ -69,6 +69,11 @@ class ClientRun:
         self._dispatcher.start()
         self._watch.start()
 
+    @property
+    def dropped_events(self) -> int:
+        """Events that no handler has seen because too many waited."""
+        return self._dispatcher.dropped
+
     def cancel(self) -> None:
         """Make a login that is being waited for fail."""
         self._closing.set()

@@ -111,12 +111,15 @@ def test_the_example_that_shares_a_port(server: FRPServer) -> None:
 
 
 @pytest.mark.integration
-def test_the_readme_as_written(frps_path: object, frpc_path: object) -> None:
+def test_the_readme_as_written(
+    frps_path: object, frpc_path: object, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The README's example with a server of one's own runs as it stands, but for the fixed HTTP port."""
     text = (ROOT / "README.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     source = next(block for block in blocks if "FRPServer(vhost_http_port=8080)" in block)
     exec(compile(source.replace("8080", "0"), "README.md", "exec"), {})
+    assert re.fullmatch(r"http://localhost:\d+/api\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/logging.md", "docs/monitoring.md", "docs/events.md"])

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "frp_wrapper"
 
 ROWS = [
-    {"errors", "reasons", "failures", "config", "checks", "plugins", "_type_faults", "_version"},
+    {"errors", "reasons", "failures", "config", "checks", "plugins", "_type_faults", "_lazy", "_version"},
     {
         "monitoring.logger",
         "monitoring.log_file",
