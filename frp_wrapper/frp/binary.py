@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from frp_wrapper.errors import BinaryNotFoundError, ConfigError
 from frp_wrapper.frp import cache
-from frp_wrapper.frp.install import install
-from frp_wrapper.frp.progress import Progress, on_terminal
 from frp_wrapper.frp.version import program_version
+
+if TYPE_CHECKING:
+    from frp_wrapper.frp.progress import Progress
 
 DEFAULT_VERSION = "0.71.0"
 
@@ -108,6 +110,10 @@ def _named(program: str, path: str | Path | None, version: str | None) -> Path |
 
 
 def _install(version: str, progress: Progress | None) -> Path:
+    # what fetches and builds frp is a quarter of the package's weight, and is needed once in the life of a machine
+    from frp_wrapper.frp.install import install  # noqa: PLC0415
+    from frp_wrapper.frp.progress import on_terminal  # noqa: PLC0415
+
     if progress is not None:
         return install(version, progress)
     with on_terminal() as bar:
