@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE
+from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.filesize import decimal
 from rich.live import Live
@@ -79,16 +79,16 @@ class View:
         return Group(*tables, *([Text(self._note, "dim")] if self._note else []))
 
     def _tunnels(self) -> Table:
-        table = Table(title=self._title(), title_justify="left")
+        """Give a table that fits a terminal of 80 columns."""
+        table = Table(title=self._title(), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         table.add_column("tunnel", overflow="fold")
-        table.add_column("public address → local service", overflow="fold")
-        table.add_column("status")
-        for heading in ("open", "total", "errors", "to visitors", "from visitors"):
-            table.add_column(heading, justify="right")
+        table.add_column("status", overflow="fold")
+        for heading in ("connections", "sent", "received"):
+            table.add_column(heading, justify="right", no_wrap=True)
         for tunnel in self._client.list_tunnels():
             table.add_row(*self._tunnel_row(tunnel))
         for visitor in self._client.list_visitors():
-            table.add_row(visitor.id, _visitor_way(visitor), _status(visitor), *[""] * 5)
+            table.add_row(_named(visitor.id, _visitor_way(visitor)), _status(visitor))
         return table
 
     def _connections(self) -> Table | None:
@@ -96,8 +96,10 @@ class View:
         rows = [(tunnel, one) for tunnel in self._client.list_tunnels() for one in tunnel.connections()]
         if not rows:
             return None
-        table = Table(title="open connections", title_justify="left", title_style="dim", box=SIMPLE)
-        for heading in ("visitor", "tunnel", "for", "to visitor", "from visitor"):
+        table = Table(
+            title="open connections", title_justify="left", title_style="dim", box=SIMPLE, pad_edge=False
+        )
+        for heading in ("visitor", "tunnel", "for", "sent", "received"):
             table.add_column(heading)
         for tunnel, one in sorted(rows, key=lambda row: -(row[1].bytes_sent or 0))[:_CONNECTIONS]:
             visitor = one.visitor or Text("not told (meter='relay' would)", "dim")
@@ -121,11 +123,12 @@ class View:
     def _tunnel_row(self, tunnel: Tunnel) -> list[Text | str]:
         metrics = tunnel.metrics
         way = f"{chr(10).join(tunnel.urls) or '(no public address)'}\n→ {_target(tunnel)}"
-        counts = [
-            _count(n) for n in (metrics.open_connections, metrics.connection_count, metrics.error_count)
-        ]
+        counts = (
+            f"{_count(metrics.open_connections)} open\n{_count(metrics.connection_count)} in all\n"
+            f"{_count(metrics.error_count)} failed"
+        )
         sent, received = self._rates(tunnel.id, metrics.bytes_sent, metrics.bytes_received)
-        return [tunnel.id, way, _status(tunnel), *counts, sent, received]
+        return [_named(tunnel.id, way), _status(tunnel), counts, sent, received]
 
     def _rates(self, name: str, sent: int | None, received: int | None) -> tuple[str, str]:
         if sent is None or received is None:
@@ -167,6 +170,10 @@ def _line(endpoint: Endpoint) -> str:
 
 def _way_of(endpoint: Endpoint) -> str:
     return _visitor_way(endpoint) if isinstance(endpoint, Visitor) else ""
+
+
+def _named(name: str, way: str) -> Text:
+    return Text.assemble((name, "bold"), "\n", way)
 
 
 def _visitor_way(visitor: Visitor) -> str:
