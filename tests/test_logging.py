@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import logging
@@ -116,6 +117,18 @@ def test_a_pipeline_that_raises() -> None:
     logger = FRPLogger("test")
     logger.log_tunnel_event("tunnel_created", "web")
     assert logger.failures == 1
+
+
+def test_a_console_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When stderr cannot be written the file still is, and nothing raises."""
+    configure_logging(json_file=tmp_path / "log")
+    monkeypatch.setattr(sys, "stderr", Path("/dev/full").open("w", buffering=1))  # noqa: SIM115 - it stands for stderr
+    logger = FRPLogger("test")
+    logger.log_tunnel_event("tunnel_created", "web")
+    assert logger.failures == 1
+    assert lines(tmp_path / "log")[0]["event"] == "tunnel_created"
+    with contextlib.suppress(OSError):
+        sys.stderr.close()
 
 
 def test_console_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,7 @@ class FRPLogger:
         self.level = level
         self._stdlib = logging.getLogger(f"{ROOT}.{name}")
         self.failures = 0
-        """Records that the host's logging raised on."""
+        """Records that could not be logged: the host's logging raised, or the console is gone."""
 
     @property
     def logger(self) -> structlog.stdlib.BoundLogger:
@@ -98,18 +98,19 @@ class FRPLogger:
         if number < _NUMBERS[self.level]:
             return
         output = _output
-        if output is not None:
-            if number >= output.level:
-                output.write(level.value, self.name, event, fields)
-        elif _structlog_configured() or self._stdlib.isEnabledFor(number):
-            self._hand_over(level, event, fields)
-
-    def _hand_over(self, level: LogLevel, event: str, fields: Mapping[str, Any]) -> None:
-        """Give a record to the host's logging, which may fail without harming the tunnels."""
+        wanted = number >= output.level if output is not None else self._host_wants(number)
+        if not wanted:
+            return
         try:
-            getattr(self.logger, level.value)(event, **fields)
-        except Exception:  # noqa: BLE001 - processors and handlers are the host's code
-            self.failures += 1
+            if output is not None:
+                output.write(level.value, self.name, event, fields)
+            else:
+                getattr(self.logger, level.value)(event, **fields)
+        except Exception:  # noqa: BLE001 - the host's processors and handlers, or a console that is gone
+            self.failures += 1  # logging may fail without harming the tunnels
+
+    def _host_wants(self, number: int) -> bool:
+        return _structlog_configured() or self._stdlib.isEnabledFor(number)
 
 
 _output: LogOutput | None = None

@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from typing import Any
 
@@ -21,6 +22,8 @@ _ACCEPTS = 64
 _EVENTS = 512
 _RECENT = 256
 _BACKLOG = 1024
+_NO_DESCRIPTOR_PAUSE = 0.05
+"""Seconds to wait for a descriptor to come free when there is none for a new connection."""
 _EDGES = 0
 if hasattr(select, "epoll"):
     _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
@@ -123,11 +126,9 @@ class Relay:
         self._stopping = True
         os.write(self._wake_write, b"x")
         self._thread.join(2.0)
-        for descriptor in (
-            self._wake_read,
-            self._wake_write,
-        ):  # not before: the thread may end ahead of our write
-            os.close(descriptor)
+        # not before: the thread may end ahead of our write
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -147,7 +148,12 @@ class Relay:
         for _ in range(_ACCEPTS):
             try:
                 incoming, peer = gate.listener.accept()
-            except OSError:  # none left, no descriptor left, or closed meanwhile
+            except OSError as exc:  # none left, or closed meanwhile
+                if exc.errno in (
+                    errno.EMFILE,
+                    errno.ENFILE,
+                ):  # no descriptor left: epoll would call again at once
+                    time.sleep(_NO_DESCRIPTOR_PAUSE)
                 return
             self._connect(gate, incoming, f"{peer[0]}:{peer[1]}")
 
@@ -159,7 +165,8 @@ class Relay:
             return
         for end in (incoming, outgoing):
             end.setblocking(False)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError):  # the peer may be gone already; its events tell
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if outgoing.connect_ex(gate.target) not in (0, errno.EINPROGRESS):
             outgoing.close()
             self._refuse(gate, incoming)
