@@ -81,6 +81,8 @@ _REASONS = (
     Reason("server_error", "The server had a fault of its own.", "Look at the server's log, and try again."),
     Reason("server_plugin_error", "A plugin of the server refused this, or did not answer.",
            "Ask whoever runs the server; its log names the plugin."),
+    Reason("server_silent", "The connection to the server stands, but nothing comes back through it.",
+           "Wait a moment: it recovers by itself if the network does. Else look at the network and at the server's load."),
     Reason("server_timeout", "The server does not answer.",
            "Check host and port, that frps runs, and that no firewall drops the packets."),
     Reason("server_unreachable", "Nothing listens at the server's address and port.",

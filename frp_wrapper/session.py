@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from frp_wrapper.errors import FRPError, TunnelError
-from frp_wrapper.failures import login_error, refusal, unhealthy
+from frp_wrapper.failures import SERVICE_DOWN, login_error, refusal, service_down, silent, unhealthy
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor, public_addresses
 
@@ -61,11 +61,12 @@ class Session:
         self._clock = clock
         self._endpoints: dict[str, Endpoint] = {}
         self._logged_in_since: float | None = None
+        self._silent = False
         self._ended = False
         self.changed = threading.Condition(threading.RLock())
         """Held while anything here changes, and notified after."""
         self.login_error: FRPError | None = None
-        """Why the last try to log in failed; None since it worked."""
+        """Why frpc is not logged in: why the last try failed, or that the server has fallen silent; None since it is."""
         self.logins = 0
         """How often frpc has logged in; more than one means that it had to come back."""
 
@@ -142,7 +143,7 @@ class Session:
     def apply_status(self, statuses: Mapping[str, Status]) -> None:
         """Take in an answer of the admin API; ``{}`` means not logged in, unless there are no tunnels."""
         with self.changed:
-            if self._ended:
+            if self._ended or self._silent:  # frpc would still call its tunnels running
                 return
             tunnels = self.endpoints(Tunnel)
             if statuses and not self.connected:
@@ -155,15 +156,44 @@ class Session:
                     self._apply_tunnel_status(tunnel, status)
             self.changed.notify_all()
 
+    def set_service(self, tunnel: Tunnel, *, up: bool) -> None:
+        """Note whether the local service of a tunnel accepts connections."""
+        with self.changed:
+            if self._ended or tunnel.service_is_up is up:
+                return
+            tunnel.service_is_up = up
+            was_down = tunnel.error is not None and tunnel.error.reason == SERVICE_DOWN
+            if tunnel.status is TunnelStatus.ONLINE or was_down:
+                self._set_online(tunnel)
+            self.changed.notify_all()
+
     def end(self) -> None:
         """Take in nothing any more: frpc is being ended, and what it still says must not bring anything back."""
         with self.changed:
             self._ended = True
             self.log_out("closed")
 
-    def log_out(self, cause: str) -> None:
-        """Note that frpc is not logged in any more: ``server_lost``, ``frpc_ended`` or ``closed``."""
+    def fall_silent(self) -> None:
+        """Note that the server does not answer; frpc itself does not know yet, and may never have to."""
         with self.changed:
+            if self.connected:
+                self.log_out("server_silent")
+                self._silent = True
+                self.login_error = silent(self._server)
+
+    def hear_again(self) -> bool:
+        """Note an answer of the server; True when it had fallen silent."""
+        with self.changed:
+            if not self._silent or self._ended:
+                return False
+            self._log_in(anew=False)
+            self.changed.notify_all()
+        return True
+
+    def log_out(self, cause: str) -> None:
+        """Note that frpc is not logged in any more: ``server_lost``, ``server_silent``, ``frpc_ended`` or ``closed``."""
+        with self.changed:
+            self._silent = False
             if not self.connected:
                 return
             self._logged_in_since = None
@@ -181,10 +211,11 @@ class Session:
             self.login_error = login_error(self._server, text)
             self.changed.notify_all()
 
-    def _log_in(self) -> None:
+    def _log_in(self, *, anew: bool = True) -> None:
         self._logged_in_since = self._clock()
+        self._silent = False
         self.login_error = None
-        self.logins += 1
+        self.logins += anew
         self._notify(EventType.CLIENT_CONNECTED, {"server": self._server, "logins": self.logins})
         for endpoint in self._endpoints.values():
             endpoint.set_status(TunnelStatus.STARTING)
@@ -199,7 +230,12 @@ class Session:
             self._set_unhealthy(tunnel)
 
     def _set_online(self, endpoint: Endpoint) -> None:
-        if endpoint.set_status(TunnelStatus.ONLINE):
+        """Note that frps serves it, which makes it online unless there is nothing behind it."""
+        if isinstance(endpoint, Tunnel) and not endpoint.service_is_up:
+            error = service_down(endpoint.id, f"{endpoint.config.local_host}:{endpoint.config.local_port}")
+            if endpoint.set_status(TunnelStatus.ERROR, error):
+                self._tell_error(endpoint, error, error.what)
+        elif endpoint.set_status(TunnelStatus.ONLINE):
             self._tell(EventType.TUNNEL_CONNECTED, endpoint)
 
     def _set_error(self, endpoint: Endpoint, text: str) -> None:

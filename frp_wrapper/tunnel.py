@@ -30,7 +30,10 @@ class TunnelStatus(Enum):
     OFFLINE = "offline"
     """The server or frpc is away; it comes back by itself."""
     ERROR = "error"
-    """frps refuses the tunnel, or its health check fails; `Tunnel.error` says why. frpc tries again every 30 s."""
+    """frps refuses the tunnel, its health check fails, or nothing listens where it leads; `Tunnel.error` says which.
+
+    It is tried again by itself: what frps refuses every 30 s, the local service every second.
+    """
     CLOSED = "closed"
     """Closed by its owner."""
 
@@ -140,6 +143,8 @@ class Tunnel(Endpoint):
         self.config = config
         self._meter = meter
         self._addresses: tuple[PublicAddress, ...] = ()
+        self.service_is_up = True
+        """False while the local service is known to accept no connections."""
 
     def __repr__(self) -> str:
         return f"<Tunnel {self.id} {self.config.tunnel_type} {self.url or '-'} {self.status.value}>"

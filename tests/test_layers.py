@@ -33,6 +33,7 @@ ROWS = [
         "metering.ledger",
         "tunnel",
         "session",
+        "pulse",
     },
     {"sidecar", "metering.sockdiag", "frp", "files"},
     {"frp.supervisor", "frp.sidecar_process", "frp.frpc", "metering", "monitoring.monitor"},

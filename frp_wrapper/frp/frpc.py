@@ -19,6 +19,7 @@ from frp_wrapper.frp.admin import AdminClient, AdminEndpoint, AdminUnavailableEr
 from frp_wrapper.frp.supervisor import Launch, Supervisor
 from frp_wrapper.frp.toml import client_tables, render, store_body
 from frp_wrapper.monitoring.parser import StreamParser
+from frp_wrapper.pulse import HEARTBEATS
 
 Record = Mapping[str, Any]
 Table = Mapping[str, Any]
@@ -31,10 +32,8 @@ _READY_POLL = 0.1
 _NOISE = (
     b"] start a new work connection, localAddr: ",
     b"] join connections closed",
-    b"] send heartbeat to server",
-    b"] receive heartbeat from server",
 )
-"""Debug lines that come with every connection or heartbeat and tell nothing that others do not."""
+"""Debug lines that come with every connection and tell nothing that others do not."""
 _TAKEN_TIMEOUT = 0.3
 _TRIES = 4
 """How long, and how often, frpc is given a tunnel until it says that it has taken it up."""
@@ -54,6 +53,15 @@ class FrpcObserver(Protocol):
 
     def on_repaired(self) -> None:
         """The sidecar was replaced; the relay in it must be set up again, before frpc needs it."""
+
+    def on_heartbeat(self, record: Record) -> None:
+        """A line of frpc about a heartbeat that it has sent, or that was answered."""
+
+    def patience(self) -> float | None:
+        """Give the seconds to wait for lines before `on_quiet` is called; None: no limit."""
+
+    def on_quiet(self) -> None:
+        """There were no lines for so long."""
 
 
 class Frpc:
@@ -239,7 +247,9 @@ class Frpc:
     def on_output(self, chunk: bytes) -> None:
         """Parse what frpc printed and pass it on."""
         for record in self._parser.feed(chunk):
-            if record["type"] != "admin_access":  # our own polls
+            if record["message"] in HEARTBEATS:  # each second; nobody wants to read them
+                self._observer.on_heartbeat(record)
+            elif record["type"] != "admin_access":  # our own polls
                 self._tail.append(record["message"])
                 self._note_taken(record)
                 self._observer.on_record(record)
@@ -277,6 +287,14 @@ class Frpc:
     def on_repaired(self) -> None:
         """Pass on."""
         self._observer.on_repaired()
+
+    def patience(self) -> float | None:
+        """Pass on."""
+        return self._observer.patience()
+
+    def on_quiet(self) -> None:
+        """Pass on."""
+        self._observer.on_quiet()
 
 
 def child_environment() -> dict[str, str]:
