@@ -35,6 +35,8 @@ TRANSIENT = frozenset(
 
 
 SERVICE_DOWN = "local_service_down"
+UNHEALTHY = frozenset({SERVICE_DOWN, "health_check_failed"})
+"""Reasons that lie with the local service, not with the server."""
 
 
 def service_down(name: str, address: str) -> TunnelError:

@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from frp_wrapper.errors import FRPError, TunnelError
-from frp_wrapper.failures import SERVICE_DOWN, login_error, refusal, service_down, silent, unhealthy
+from frp_wrapper.failures import (
+    SERVICE_DOWN,
+    UNHEALTHY,
+    login_error,
+    refusal,
+    service_down,
+    silent,
+    unhealthy,
+)
+from frp_wrapper.lifeline import FLAPPING_WINDOW
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor, public_addresses
 
@@ -67,6 +76,7 @@ class Session:
         """Held while anything here changes, and notified after."""
         self.login_error: FRPError | None = None
         """Why frpc is not logged in: why the last try failed, or that the server has fallen silent; None since it is."""
+        self._failed_logins = 0
         self.logins = 0
         """How often frpc has logged in; more than one means that it had to come back."""
 
@@ -203,18 +213,14 @@ class Session:
                 endpoint.set_status(TunnelStatus.OFFLINE)
                 if was_online:
                     self._tell(EventType.TUNNEL_DISCONNECTED, endpoint, cause=cause)
-            self.changed.notify_all()
-
-    def fail_login(self, text: str) -> None:
-        """Note why a login failed; ``text`` is what frpc printed."""
-        with self.changed:
-            self.login_error = login_error(self._server, text)
+                    self._tell_flapping(endpoint)
             self.changed.notify_all()
 
     def _log_in(self, *, anew: bool = True) -> None:
         self._logged_in_since = self._clock()
         self._silent = False
         self.login_error = None
+        self._failed_logins = 0
         self.logins += anew
         self._notify(EventType.CLIENT_CONNECTED, {"server": self._server, "logins": self.logins})
         for endpoint in self._endpoints.values():
@@ -227,26 +233,38 @@ class Session:
         elif status.status == "start error":
             self._set_error(tunnel, status.error)
         elif status.status == "check failed":
-            self._set_unhealthy(tunnel)
+            self._set_unhealthy(tunnel, unhealthy(tunnel.id))
 
     def _set_online(self, endpoint: Endpoint) -> None:
         """Note that frps serves it, which makes it online unless there is nothing behind it."""
         if isinstance(endpoint, Tunnel) and not endpoint.service_is_up:
-            error = service_down(endpoint.id, f"{endpoint.config.local_host}:{endpoint.config.local_port}")
-            if endpoint.set_status(TunnelStatus.ERROR, error):
-                self._tell_error(endpoint, error, error.what)
-        elif endpoint.set_status(TunnelStatus.ONLINE):
+            where = f"{endpoint.config.local_host}:{endpoint.config.local_port}"
+            self._set_unhealthy(endpoint, service_down(endpoint.id, where))
+            return
+        was_ill = endpoint.error is not None and endpoint.error.reason in UNHEALTHY
+        if endpoint.set_status(TunnelStatus.ONLINE):
             self._tell(EventType.TUNNEL_CONNECTED, endpoint)
+            if was_ill:
+                self._tell(EventType.HEALTH_CHANGED, endpoint, healthy=True, reason=None, hint=None)
+            self._tell_flapping(endpoint)
 
     def _set_error(self, endpoint: Endpoint, text: str) -> None:
         error = refusal(endpoint.id, text)
         if error.reason != "ignored" and endpoint.set_status(TunnelStatus.ERROR, error):
-            self._tell_error(endpoint, error, text)
+            self._tell(EventType.TUNNEL_ERROR, endpoint, **_described(error, text))
 
-    def _set_unhealthy(self, endpoint: Endpoint) -> None:
-        error = unhealthy(endpoint.id)
+    def _set_unhealthy(self, endpoint: Endpoint, error: FRPError) -> None:
         if endpoint.set_status(TunnelStatus.ERROR, error):
-            self._tell_error(endpoint, error, error.what)
+            self._tell(EventType.TUNNEL_ERROR, endpoint, **_described(error, error.what))
+            self._tell(
+                EventType.HEALTH_CHANGED, endpoint, healthy=False, reason=error.reason, hint=error.hint
+            )
+            self._tell_flapping(endpoint)
+
+    def _tell_flapping(self, endpoint: Endpoint) -> None:
+        if endpoint.lifeline.begins_to_flap():
+            changes = endpoint.lifeline.changes()
+            self._tell(EventType.TUNNEL_FLAPPING, endpoint, changes=changes, seconds=FLAPPING_WINDOW)
 
     def _tell(self, event: EventType, endpoint: Endpoint, **data: Any) -> None:
         known: dict[str, Any] = {"tunnel_id": endpoint.id}
@@ -257,9 +275,6 @@ class Session:
                 "url": endpoint.url,
             }
         self._notify(event, known | data)
-
-    def _tell_error(self, endpoint: Endpoint, error: FRPError, text: str) -> None:
-        self._tell(EventType.TUNNEL_ERROR, endpoint, error=text, reason=error.reason, hint=error.hint)
 
     def _named(self, record: Mapping[str, Any]) -> Endpoint | None:
         name = record.get("tunnel_id")
@@ -275,9 +290,20 @@ class Session:
     def _on_lost(self, record: Mapping[str, Any]) -> None:
         self.log_out("server_lost")
 
-    def _on_login_failed(self, record: Mapping[str, Any]) -> None:
+    def _on_login_rejected(self, record: Mapping[str, Any]) -> None:
         self.log_out("server_lost")
-        self.fail_login(record.get("error") or record["message"])
+        self.login_error = login_error(self._server, _text(record))
+
+    def _on_login_failed(self, record: Mapping[str, Any]) -> None:
+        """Take in the line that ends every failed try; one of a refusal stands before it in some versions."""
+        self._on_login_rejected(record)
+        self._failed_logins += 1
+        assert self.login_error is not None
+        self._notify(
+            EventType.CLIENT_RECONNECTING,
+            {"server": self._server, "attempt": self._failed_logins}
+            | _described(self.login_error, _text(record)),
+        )
 
     def _on_tunnel_up(self, record: Mapping[str, Any]) -> None:
         endpoint = self._named(record)
@@ -298,7 +324,7 @@ class Session:
                 self._set_online(visitor)
 
     def _on_visitor_error(self, record: Mapping[str, Any]) -> None:
-        text = record.get("error") or record["message"]
+        text = _text(record)
         named = self._named(record)
         for visitor in [named] if named else self.endpoints(Visitor):
             if named or (isinstance(visitor, Visitor) and f"{visitor.local_address}:" in text):
@@ -306,11 +332,11 @@ class Session:
 
     def _on_tunnel_error(self, record: Mapping[str, Any]) -> None:
         if (endpoint := self._named(record)) is not None:
-            self._set_error(endpoint, record.get("error") or record["message"])
+            self._set_error(endpoint, _text(record))
 
     def _on_health_failed(self, record: Mapping[str, Any]) -> None:
         if (endpoint := self._named(record)) is not None:
-            self._set_unhealthy(endpoint)
+            self._set_unhealthy(endpoint, unhealthy(endpoint.id))
 
 
 _HANDLERS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
@@ -320,7 +346,7 @@ _HANDLERS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
     "connecting": Session._on_lost,  # since frp 0.53 the only sign that the server is gone
     "reconnecting": Session._on_lost,
     "login_failed": Session._on_login_failed,
-    "login_rejected": Session._on_login_failed,
+    "login_rejected": Session._on_login_rejected,
     "login_failed_exit": Session._on_login_failed,
     "tunnel_connected": Session._on_tunnel_up,
     "visitor_started": Session._on_visitor_up,
@@ -328,6 +354,14 @@ _HANDLERS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
     "visitor_error": Session._on_visitor_error,
     "health_check_failed": Session._on_health_failed,
 }
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    return str(record.get("error") or record["message"])
+
+
+def _described(error: FRPError, text: str) -> dict[str, Any]:
+    return {"error": text, "reason": error.reason, "hint": error.hint}
 
 
 def _address_may_change(tunnel: Tunnel) -> bool:

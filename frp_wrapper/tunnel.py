@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from frp_wrapper.config import TunnelConfig, VisitorConfig
 from frp_wrapper.errors import FRPError
+from frp_wrapper.lifeline import Lifeline
 from frp_wrapper.monitoring.metrics import TunnelMetrics
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ class Endpoint:
         self._name = name
         self._owner = owner
         self._status = TunnelStatus.STARTING
-        self._online_since: float | None = None
+        self.lifeline = Lifeline()
+        """When it was online, and how often it came and went."""
         self.error: FRPError | None = None
         """Why the status is ``error``; None otherwise."""
 
@@ -100,14 +101,14 @@ class Endpoint:
     @property
     def uptime(self) -> float:
         """Seconds since it last came online; 0.0 while it is not."""
-        since = self._online_since
-        return time.monotonic() - since if since is not None else 0.0
+        return self.lifeline.uptime
 
     def set_status(self, status: TunnelStatus, error: FRPError | None = None) -> bool:
         """Note a new status, for the client only; True when it changed."""
         changed = status is not self._status
-        if changed:
-            self._online_since = time.monotonic() if status is TunnelStatus.ONLINE else None
+        if status is TunnelStatus.CLOSED:
+            self.lifeline.end()
+        self.lifeline.note(up=status is TunnelStatus.ONLINE)
         self._status = status
         self.error = error
         return changed

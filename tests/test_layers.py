@@ -34,6 +34,8 @@ ROWS = [
         "tunnel",
         "session",
         "pulse",
+        "lifeline",
+        "monitoring.event_types",
     },
     {"sidecar", "metering.sockdiag", "frp", "files"},
     {"frp.supervisor", "frp.sidecar_process", "frp.frpc", "metering", "monitoring.monitor"},

@@ -7,34 +7,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
+from frp_wrapper.monitoring.event_types import PER_CONNECTION, EventType
 from frp_wrapper.monitoring.handlers import AnyHandler, Handler, Subscription, synchronous
 from frp_wrapper.monitoring.logger import FRPLogger
 
 __all__ = ["Event", "EventDispatcher", "EventEmitter", "EventType", "Subscription"]
-
-
-class EventType(Enum):
-    """What can happen; the data of each carries ``tunnel_id`` where it is about a tunnel."""
-
-    TUNNEL_CREATED = "tunnel_created"
-    """A tunnel was asked for; frps has not answered yet."""
-    TUNNEL_CONNECTED = "tunnel_connected"
-    """A tunnel is reachable, for the first time or again; the data has its ``url``."""
-    TUNNEL_DISCONNECTED = "tunnel_disconnected"
-    """A tunnel that was reachable is not: the server or frpc is away."""
-    TUNNEL_ERROR = "tunnel_error"
-    """The server refuses a tunnel; the data has ``error``, ``reason`` and ``hint``."""
-    TUNNEL_CLOSED = "tunnel_closed"
-    """A tunnel was closed by its owner."""
-    CLIENT_CONNECTED = "client_connected"
-    """frpc is logged in, for the first time or again."""
-    CLIENT_DISCONNECTED = "client_disconnected"
-    """frpc was logged in and is not; the data has ``cause``: ``server_lost``, ``frpc_ended`` or ``closed``."""
-    METRIC_THRESHOLD = "metric_threshold"
-    """A number crossed a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +39,14 @@ class EventEmitter:
     event loop that was running when it was registered, or where there was none, in one of its own before `emit` goes on.
 
     Args:
-        history: How many events are remembered.
+        history: How many events are remembered; besides them as many of single connections, which would push out all
+            others.
     """
 
     def __init__(self, history: int = 1000) -> None:
         self._handlers: dict[EventType | None, tuple[Handler, ...]] = {}
         self._history: deque[Event] = deque(maxlen=history)
+        self._connections: deque[Event] = deque(maxlen=history)
         self._lock = threading.Lock()
         self._logger = FRPLogger("event_emitter")
         self.handler_errors = 0
@@ -103,7 +84,12 @@ class EventEmitter:
 
     def history(self, event_type: EventType | None = None) -> list[Event]:
         """Give the last events, oldest first; with a type, only those of it."""
-        return [event for event in list(self._history) if event_type in (None, event.type)]
+        events = [*list(self._history), *list(self._connections)]
+        return sorted((e for e in events if event_type in (None, e.type)), key=lambda event: event.at)
+
+    def is_heard(self, event_type: EventType) -> bool:
+        """Say whether a handler of this type, or of all, is registered now."""
+        return bool(self._handlers.get(event_type) or self._handlers.get(None))
 
     def emit(self, event_type: EventType, data: dict[str, Any]) -> None:
         """Log the event and call its handlers, now and on this thread."""
@@ -111,7 +97,7 @@ class EventEmitter:
             f"event_emitted_{event_type.value}", tunnel_id=data.get("tunnel_id", "N/A"), event_data=data
         )
         event = Event(event_type, data, datetime.now(UTC))
-        self._history.append(event)
+        (self._connections if event_type in PER_CONNECTION else self._history).append(event)
         for handler in self._handlers.get(event_type, ()):
             self._call(handler, data, event_type)
         for handler in self._handlers.get(None, ()):
