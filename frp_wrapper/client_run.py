@@ -16,8 +16,10 @@ from frp_wrapper.frp.binary import binary_version
 from frp_wrapper.frp.cache import version_key
 from frp_wrapper.frp.frpc import Frpc, Record
 from frp_wrapper.frp.toml import proxy_table, visitor_table
+from frp_wrapper.metering.connection import Connection
 from frp_wrapper.metering.services import ServiceWatch
 from frp_wrapper.metering.tunnel_meters import Metering
+from frp_wrapper.monitoring.event_types import EventType, connection_data
 from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
 from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
 from frp_wrapper.pulse import Pulse
@@ -28,6 +30,12 @@ from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelOwner, Visitor
 _CRASHES = 3
 """Ends of frpc without a login in between after which a login is given up."""
 _LEVELS = {level.value: level for level in LogLevel}
+_CONNECTION_EVENTS = {
+    "opened": EventType.CONNECTION_OPENED,
+    "closed": EventType.CONNECTION_CLOSED,
+    "broken": EventType.CONNECTION_CLOSED,
+    "failed": EventType.CONNECTION_FAILED,
+}
 _NEW_LINE = frozenset({"client_connected", "client_disconnected", "connecting", "reconnecting"})
 """Lines after which nothing answers the heartbeats of before."""
 _HINTS = frozenset({"tunnel_connected", "client_connected", "tunnel_error"})
@@ -45,6 +53,7 @@ class ClientRun:
 
     def __init__(self, config: ClientConfig, path: Path, events: EventEmitter) -> None:
         self._config = config
+        self._events = events
         self._logger = FRPLogger("frpc")  # at info: debug lines come with every connection
         self._closing = threading.Event()
         self._crashes = 0
@@ -56,7 +65,7 @@ class ClientRun:
         self.pulse = Pulse()
         version = version_key(binary_version(path))
         self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)
-        self._metering = Metering(config, self.frpc)
+        self._metering = Metering(config, self.frpc, self._on_connection, self._wants_connections)
         self._watch = StatusWatch(config.server, self.session, self.frpc, self._metering.reopen)
         self._services = ServiceWatch(
             config.server,
@@ -79,6 +88,7 @@ class ClientRun:
         self._dispatcher.start()
         self._watch.start()
         self._services.start()
+        self._metering.start()
 
     @property
     def dropped_events(self) -> int:
@@ -210,6 +220,14 @@ class ClientRun:
         with self.session.changed:
             self._crashes = 0 if self.session.logins else self._crashes + 1
             self.session.changed.notify_all()
+
+    def _on_connection(self, name: str, kind: str, connection: Connection) -> None:
+        event = _CONNECTION_EVENTS[kind]
+        if self._events.is_heard(event):
+            self.session.tell_connection(event, name, connection_data(event, connection))
+
+    def _wants_connections(self) -> bool:
+        return self._events.is_heard(EventType.CONNECTION_OPENED)
 
     def on_repaired(self) -> None:
         """Have the relay set up again."""

@@ -43,8 +43,10 @@ class Lifeline:
         """What part of the time since it first came up it has been up; None: it never was."""
         if self._first is None:
             return None
-        lived = self._now() - self._first
-        return 100.0 * (self._before + self.uptime) / lived if lived > 0 else 100.0
+        now, since = self._now(), self._since
+        lived = now - self._first
+        up = self._before + (now - since if since is not None else 0.0)
+        return 100.0 * up / lived if lived > 0 else 100.0
 
     def note(self, *, up: bool) -> None:
         """Take in how it is now."""

@@ -111,6 +111,8 @@ _REASONS = (
     Reason("cache_not_writable", "frp cannot be stored.",
            "Make room, or name another folder by FRP_WRAPPER_CACHE."),
     Reason("closed", "The tunnel was closed while something waited for it.", "Open it again."),
+    Reason("connection_broken", "The local service broke a visitor's connection off.",
+           "Look at the local service: it has crashed, or it does not like what the visitor sent."),
     Reason("connection_failed", "The connection to the server failed.", "Read what frpc said."),
     Reason("error", "Something failed.", "Read the message."),
     Reason("forked", "The client belongs to the process that this one was forked from.",

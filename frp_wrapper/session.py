@@ -177,6 +177,13 @@ class Session:
                 self._set_online(tunnel)
             self.changed.notify_all()
 
+    def tell_connection(self, event: EventType, name: str, data: Mapping[str, Any]) -> None:
+        """Tell what a connection of a tunnel did."""
+        with self.changed:
+            endpoint = self._endpoints.get(name)
+            if endpoint is not None:
+                self._tell(event, endpoint, **data)
+
     def end(self) -> None:
         """Take in nothing any more: frpc is being ended, and what it still says must not bring anything back."""
         with self.changed:

@@ -57,6 +57,10 @@ class TunnelMeter(Protocol):
 class TunnelOwner(Protocol):
     """The client behind a tunnel."""
 
+    @property
+    def server_latency(self) -> float | None:
+        """Seconds of a round trip to the server."""
+
     def close_endpoint(self, endpoint: Endpoint) -> None:
         """Take the tunnel or visitor down."""
 
@@ -175,6 +179,10 @@ class Tunnel(Endpoint):
         """A consistent copy of the numbers, taken now."""
         metrics = self._meter.read(self.id)
         metrics.uptime_seconds = self.uptime
+        metrics.reconnects = self.lifeline.reconnects
+        metrics.flaps = self.lifeline.flaps
+        metrics.uptime_percent = self.lifeline.uptime_percent
+        metrics.server_latency = self._owner.server_latency
         return metrics
 
     def connections(self) -> list[Connection]:

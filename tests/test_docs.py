@@ -23,14 +23,16 @@ from tests.processes import start
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_page_of_errors_is_current() -> None:
-    """``docs/errors.md`` says what ``reasons.py`` says."""
+def test_generated_pages_are_current() -> None:
+    """Pages that are written from the code say what the code says."""
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "errors.md").read_text("utf-8") == module.errors()
+    assert {"errors.md", "event-types.md"} <= module.PAGES.keys()
+    for name, page in module.PAGES.items():
+        assert (ROOT / "docs" / name).read_text("utf-8") == page(), f"run `python3 dev.py docs` for {name}"
 
 
 def test_every_reason_in_the_code_is_known() -> None:

@@ -23,6 +23,8 @@ ROWS = [
         "monitoring.metrics",
         "monitoring.aggregator",
         "monitoring.quantiles",
+        "monitoring.rates",
+        "_ticker",
         "monitoring.registry",
         "monitoring.rules",
         "monitoring.silence",

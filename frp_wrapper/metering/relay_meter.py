@@ -170,10 +170,12 @@ class Counters:
 
 
 def _connections(rows: list[Mapping[str, Any]]) -> list[Connection]:
-    return [
-        Connection(**{**row, "opened_at": _time(row["opened_at"]), "closed_at": _time(row["closed_at"])})
-        for row in rows
-    ]
+    return [connection_of(row) for row in rows]
+
+
+def connection_of(row: Mapping[str, Any]) -> Connection:
+    """Read what the sidecar says of a connection."""
+    return Connection(**{**row, "opened_at": _time(row["opened_at"]), "closed_at": _time(row["closed_at"])})
 
 
 def _time(seconds: float | None) -> Any:

@@ -10,12 +10,11 @@ import contextlib
 import ipaddress
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from frp_wrapper._ticker import Ticker
 from frp_wrapper.metering.sockdiag import Dumper
-from frp_wrapper.monitoring.logger import FRPLogger
 from frp_wrapper.tunnel import Tunnel
 
 _INTERVAL = 1.0
@@ -43,34 +42,22 @@ class ServiceWatch:
     ) -> None:
         self._tunnels = tunnels
         self._tell = tell
-        self._logger = FRPLogger("services")
         self._kernel: Dumper | None = None
         self._errors: dict[str, int] = {}
         self._hidden: set[str] = set()
         """Tunnels whose service answers although the kernel sees none: it is in another network namespace."""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"frp-wrapper-services-{name}", daemon=True)
+        self._ticker = Ticker(f"services-{name}", _INTERVAL, self._look)
 
     def start(self) -> None:
         """Start the thread."""
         with contextlib.suppress(OSError):  # no sock_diag here: connections tell
             self._kernel = Dumper()
-        self._thread.start()
+        self._ticker.start()
 
     def stop(self) -> None:
         """End the thread."""
-        self._stopping.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(5.0)
-        if self._kernel is not None and not self._thread.is_alive():
+        if self._ticker.stop() and self._kernel is not None:
             self._kernel.close()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_INTERVAL):
-            try:
-                self._look()
-            except Exception as exc:  # noqa: BLE001 - the watch must outlive whatever it looks at
-                self._logger.log_error(exc, {"services": "look"})
 
     def _look(self) -> None:
         tunnels = {tunnel.id: tunnel for tunnel in self._tunnels() if _can_be_watched(tunnel)}

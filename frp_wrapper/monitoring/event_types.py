@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import Any
 
-__all__ = ["DEFINITIONS", "PER_CONNECTION", "EventDefinition", "EventType"]
+__all__ = ["DEFINITIONS", "PER_CONNECTION", "EventDefinition", "EventType", "connection_data"]
 
 
 class EventType(Enum):
@@ -173,3 +174,8 @@ DEFINITIONS: Mapping[EventType, EventDefinition] = MappingProxyType(
     {definition.type: definition for definition in _DEFINITIONS}
 )
 """Every type's manual."""
+
+
+def connection_data(event_type: EventType, connection: object) -> dict[str, Any]:
+    """Give the data of an event about a connection from the attributes of the same names."""
+    return {key: getattr(connection, key) for key in DEFINITIONS[event_type].data}

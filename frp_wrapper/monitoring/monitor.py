@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from frp_wrapper.errors import ConfigError
@@ -235,6 +235,7 @@ class TunnelMonitor:
             "value": alert.value,
             "limit": rule.limit,
             "seconds": seconds,
+            "since": datetime.now(UTC) - timedelta(seconds=seconds),
         }
         self._logger.log_tunnel_event("alert", **data)
         owner = self._owners.get(tunnel_id)
