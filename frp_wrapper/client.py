@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from frp_wrapper._expose import ANSWER_TIMEOUT, Exposing
 from frp_wrapper.checks import check
@@ -21,6 +21,9 @@ from frp_wrapper.monitoring.events import EventEmitter, EventType
 from frp_wrapper.monitoring.log_output import mask_secret
 from frp_wrapper.monitoring.registry import default_registry
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
+
+if TYPE_CHECKING:
+    from frp_wrapper.metering.probe import ProbeResult
 
 __all__ = ["FRPClient"]
 
@@ -234,6 +237,12 @@ class FRPClient(Exposing):
         if endpoint.status is TunnelStatus.CLOSED:
             raise TunnelError(f"{endpoint.id!r} is closed and cannot become {status.value}", reason="closed")
         raise self._too_slow(endpoint, status, timeout)
+
+    def probe(self, tunnel: Tunnel, timeout: float) -> ProbeResult:
+        """Visit a tunnel through its public address; use `Tunnel.probe`."""
+        from frp_wrapper.metering.probe import probe  # noqa: PLC0415 - ssl, which most programs do not need
+
+        return probe(tunnel, timeout)
 
     def notify(self, event_type: EventType, data: Mapping[str, Any]) -> None:
         """Queue an event for the handlers in `events`; for monitors."""

@@ -16,6 +16,7 @@ from frp_wrapper.monitoring.metrics import TunnelMetrics
 
 if TYPE_CHECKING:
     from frp_wrapper.metering.connection import Connection
+    from frp_wrapper.metering.probe import ProbeResult
 
 __all__ = ["Endpoint", "Tunnel", "TunnelStatus", "Visitor"]
 
@@ -66,6 +67,9 @@ class TunnelOwner(Protocol):
 
     def wait_for(self, endpoint: Endpoint, status: TunnelStatus, timeout: float) -> None:
         """Wait until the tunnel or visitor has this status."""
+
+    def probe(self, tunnel: Tunnel, timeout: float) -> ProbeResult:
+        """Visit the tunnel through its public address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,17 @@ class Tunnel(Endpoint):
     def connections(self) -> list[Connection]:
         """Give the open connections; empty when nothing measures this tunnel (see ``metrics.source``)."""
         return self._meter.connections()
+
+    def probe(self, timeout: float = 5.0) -> ProbeResult:
+        """Visit it through its public address: the only proof that it works. The local service sees one more visitor.
+
+        Args:
+            timeout: Seconds that it may take.
+
+        Raises:
+            ConfigError: Only tunnels of types tcp, http and https have an address that can be visited.
+        """
+        return self._owner.probe(self, timeout)
 
     def recent_connections(self) -> list[Connection]:
         """Give the last closed connections, at most 256, newest last."""
