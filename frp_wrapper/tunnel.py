@@ -15,7 +15,7 @@ from frp_wrapper.lifeline import Lifeline
 from frp_wrapper.monitoring.metrics import TunnelMetrics
 
 if TYPE_CHECKING:
-    from frp_wrapper.metering.connection import Connection
+    from frp_wrapper.metering.connection import Connection, Counts
     from frp_wrapper.metering.probe import ProbeResult
 
 __all__ = ["Endpoint", "Tunnel", "TunnelStatus", "Visitor"]
@@ -44,6 +44,9 @@ class TunnelMeter(Protocol):
 
     def read(self, tunnel_id: str) -> TunnelMetrics:
         """Give the numbers of this moment, without the uptime."""
+
+    def counts(self) -> Counts | None:
+        """Give the totals alone, which costs less; None: nothing counts."""
 
     def connections(self) -> list[Connection]:
         """Give the open connections."""
@@ -188,6 +191,11 @@ class Tunnel(Endpoint):
         metrics.uptime_percent = self.lifeline.uptime_percent
         metrics.server_latency = self._owner.server_latency
         return metrics
+
+    @property
+    def counts(self) -> Counts | None:
+        """The totals of `metrics` alone, for who asks often; None: nothing counts."""
+        return self._meter.counts()
 
     def connections(self) -> list[Connection]:
         """Give the open connections; empty when nothing measures this tunnel (see ``metrics.source``)."""

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from frp_wrapper.metering.connection import Connection, Tell, ignore
+from frp_wrapper.metering.connection import Connection, Counts, Tell, ignore
 
 RECENT = 256
 """Closed connections that are remembered; older ones only count in the totals."""
@@ -103,6 +103,16 @@ class Ledger:
                 bytes_received=self._closed.bytes_received + sum(c.received for c in self._open),
                 open=len(self._open),
             )
+
+    def counts(self) -> Counts:
+        """Give the sums alone, open connections included."""
+        with self._lock:
+            closed = self._closed
+            sent, received = closed.bytes_sent, closed.bytes_received
+            for connection in self._open:
+                sent += connection.sent
+                received += connection.received
+            return Counts(sent, received, closed.connections, closed.errors)
 
     def connections(self) -> list[Connection]:
         """Give the open connections, oldest first."""

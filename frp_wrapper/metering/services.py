@@ -73,7 +73,6 @@ class ServiceWatch:
 
     def _is_heard(self, tunnel: Tunnel, heard: Collection[tuple[int, bytes]] | None) -> bool:
         """Say whether there is no reason to try a service."""
-        failed = self._has_failed_since(tunnel)
         host, port = _address(tunnel)
         address = _packed(host)
         if heard is not None and address is not None and tunnel.id not in self._hidden:
@@ -81,11 +80,12 @@ class ServiceWatch:
                 return False
             self._tell(tunnel, True)
             return True
-        return tunnel.service_is_up and not failed
+        return not self._has_failed_since(tunnel) and tunnel.service_is_up
 
     def _has_failed_since(self, tunnel: Tunnel) -> bool:
         """Say whether connections of visitors have failed since the last look."""
-        errors = tunnel.metrics.error_count or 0
+        counts = tunnel.counts
+        errors = counts.errors if counts is not None else 0
         before, self._errors[tunnel.id] = self._errors.get(tunnel.id, 0), errors
         return errors > before
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from frp_wrapper.failures import SERVICE_DOWN
-from frp_wrapper.metering.connection import Connection, Tell
+from frp_wrapper.metering.connection import Connection, Counts, Tell
 from frp_wrapper.monitoring.metrics import Rates, TunnelMetrics
 from frp_wrapper.monitoring.quantiles import RecentQuantiles
 from frp_wrapper.monitoring.rates import RateWindow
@@ -21,7 +21,10 @@ class Meter(Protocol):
     """What counts one tunnel; see `frp_wrapper.tunnel.TunnelMeter`."""
 
     def read(self, tunnel_id: str) -> TunnelMetrics:
-        """Give the totals of this moment."""
+        """Give the numbers of this moment."""
+
+    def counts(self) -> Counts | None:
+        """Give the totals alone; None: nothing counts."""
 
     def connections(self) -> list[Connection]:
         """Give the open connections."""
@@ -63,15 +66,13 @@ class Statistics:
 
     def sample(self) -> None:
         """Note the totals for the rates; to be called once a second."""
-        metrics = self._meter.read("")
-        totals = (
-            metrics.bytes_sent,
-            metrics.bytes_received,
-            metrics.connection_count,
-            metrics.error_count,
-        )
-        if None not in totals:
-            self._rates.note(time.monotonic(), tuple(total or 0 for total in totals))
+        counts = self._meter.counts()
+        if counts is not None:
+            self._rates.note(time.monotonic(), counts)
+
+    def counts(self) -> Counts | None:
+        """Give the totals alone; None: nothing counts."""
+        return self._meter.counts()
 
     def read(self, tunnel_id: str) -> TunnelMetrics:
         """Give the numbers of this moment; None for what nothing measures."""

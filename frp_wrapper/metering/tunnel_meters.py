@@ -12,7 +12,7 @@ from frp_wrapper._ticker import Ticker
 from frp_wrapper.config import ClientConfig, TunnelConfig
 from frp_wrapper.errors import FRPError
 from frp_wrapper.metering import passive
-from frp_wrapper.metering.connection import Connection, Tell
+from frp_wrapper.metering.connection import Connection, Counts, Tell
 from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
 from frp_wrapper.metering.relay_meter import Counters, RelayMeter, Sidecar, connection_of
@@ -177,6 +177,12 @@ class LedgerMeter:
             self._kernel.refresh()
         return _finished(self.ledger, tunnel_id, self._source)
 
+    def counts(self) -> Counts | None:
+        """Give the totals alone."""
+        if self._kernel is not None:
+            self._kernel.refresh()
+        return self.ledger.counts() if self._source is not None else None
+
     def connections(self) -> list[Connection]:
         """Give the open connections."""
         if self._kernel is not None:
@@ -202,6 +208,9 @@ class NoMeter:
     def read(self, tunnel_id: str) -> TunnelMetrics:
         """Give nothing but unknowns."""
         return TunnelMetrics(tunnel_id, None, None, None, None)
+
+    def counts(self) -> None:
+        """Give nothing."""
 
     def connections(self) -> list[Connection]:
         """Give nothing."""
