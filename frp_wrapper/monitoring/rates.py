@@ -16,8 +16,8 @@ _RECENT = 61
 """Points of which none is left out: with one a second, those of a minute with both its ends."""
 _POINTS = _RECENT + 25
 """All points: the older ones, `_APART` from each other, reach back a little more than the longest window."""
-_APART = 9.5
-"""Seconds between two older points at least; half a second less than ten, as no sampler is exact."""
+_APART = 10.0
+"""Seconds between two older points, at least."""
 _EARLY = 0.5
 """Seconds that a sampler may be early; of points that are nearer to each other than this the later one stays."""
 _LATE = 1.0
@@ -28,9 +28,9 @@ class RateWindow:
     """Takes totals once a second, and gives their increase a second; safe for several threads.
 
     A rate is the increase from the newest point that is as old as the window to the last point, divided by the seconds
-    that were really between them, so a sampler that is late does no harm. Points are a second apart in the last minute
-    and ten before, so the rate over five minutes may be one over 310 s. While there is no point as old as the window, as
-    in the beginning or after a long pause, the oldest point within it is the first. For four totals this takes 4 KB.
+    that were really between them, so a sampler that is late does no harm. Of what is older than a minute only a point in
+    ten seconds is kept, so the rate over five minutes may be one over 311 s. While there is no point as old as the
+    window, as in the beginning or after a pause, the oldest point within it is the first. Four totals take 4.2 KB.
     """
 
     __slots__ = ("_last", "_lock", "_points", "_times")
@@ -49,7 +49,8 @@ class RateWindow:
 
         Args:
             now: Seconds on a clock that never goes back; what is not later than the last point is ignored.
-            totals: Numbers that only grow, the same ones each time. One that is less than before has begun anew at 0.
+            totals: Numbers that only grow, below 2**63, the same ones each time. One that is less than before has begun
+                anew at 0.
 
         Raises:
             ValueError: There are more or fewer totals than the first time.
