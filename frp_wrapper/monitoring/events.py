@@ -45,11 +45,13 @@ class Event:
         type: What.
         data: As the handlers got it.
         at: When it was emitted, timezone-aware UTC.
+        id: Grows by one with every event of an emitter, from 1 on.
     """
 
     type: EventType
     data: dict[str, Any]
     at: datetime
+    id: int = 0
 
 
 class EventEmitter:
@@ -66,6 +68,7 @@ class EventEmitter:
     def __init__(self, history: int = 1000) -> None:
         self._handlers: dict[EventType | None, tuple[Handler, ...]] = {}
         self._history: deque[Event] = deque(maxlen=history)
+        self._last_id = 0
         self._lock = threading.Lock()
         self._logger = FRPLogger("event_emitter")
         self.handler_errors = 0
@@ -110,8 +113,10 @@ class EventEmitter:
         self._logger.log_tunnel_event(
             f"event_emitted_{event_type.value}", tunnel_id=data.get("tunnel_id", "N/A"), event_data=data
         )
-        event = Event(event_type, data, datetime.now(UTC))
-        self._history.append(event)
+        with self._lock:  # so that the history is in the order of the ids
+            self._last_id += 1
+            event = Event(event_type, data, datetime.now(UTC), self._last_id)
+            self._history.append(event)
         for handler in self._handlers.get(event_type, ()):
             self._call(handler, data, event_type)
         for handler in self._handlers.get(None, ()):
