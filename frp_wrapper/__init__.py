@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from frp_wrapper.metering.connection import Connection
     from frp_wrapper.monitoring.aggregator import MetricsAggregator
+    from frp_wrapper.monitoring.dashboard import MonitoringDashboard
     from frp_wrapper.monitoring.events import EventEmitter, EventType
     from frp_wrapper.monitoring.logger import FRPLogger, LogLevel, configure_logging, unconfigure_logging
     from frp_wrapper.monitoring.metrics import TunnelMetrics
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "MetricsAggregator": "monitoring.aggregator",
+    "MonitoringDashboard": "monitoring.dashboard",
     "configure_logging": "monitoring.logger",
     "unconfigure_logging": "monitoring.logger",
     "Rule": "monitoring.rules",
@@ -92,6 +94,7 @@ __all__ = [
     "HealthCheck",
     "LogLevel",
     "MetricsAggregator",
+    "MonitoringDashboard",
     "OutputParser",
     "ProcessError",
     "Rule",

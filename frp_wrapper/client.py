@@ -19,6 +19,7 @@ from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import find
 from frp_wrapper.monitoring.events import EventEmitter, EventType
 from frp_wrapper.monitoring.log_output import mask_secret
+from frp_wrapper.monitoring.log_ring import LogRing
 from frp_wrapper.monitoring.registry import default_registry
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
 
@@ -64,6 +65,8 @@ class FRPClient(Exposing):
         self._frp_version = frp_version
         self.events = EventEmitter()
         """Handlers for what happens; they run on a thread of this client."""
+        self.log_lines = LogRing(prefix=f"{self.config.user}." if self.config.user else "")
+        """The last lines of frpc, also after `close`."""
         self._lock = threading.RLock()
         self._run: ClientRun | None = None
         self._setup: Setup | None = None
@@ -121,6 +124,12 @@ class FRPClient(Exposing):
         return run.frpc.pid if run else None
 
     @property
+    def frp_version(self) -> str | None:
+        """The version of the frpc that runs, such as ``0.71.0``; None while not connected."""
+        run = self._run
+        return ".".join(str(part) for part in run.frpc.version) if run else None
+
+    @property
     def sidecar_pid(self) -> int | None:
         """The process id of what keeps frpc running, None while not connected."""
         run = self._run
@@ -149,6 +158,12 @@ class FRPClient(Exposing):
         """Bytes of frpc's output since `connect` that were dropped, because this process was too slow to read them."""
         run = self._run
         return run.frpc.dropped_bytes if run else 0
+
+    @property
+    def state_version(self) -> object:
+        """Compares unequal to an earlier one when a tunnel or the connection has changed its state since."""
+        run = self._run
+        return (id(run), run.changes) if run else None
 
     def is_connected(self) -> bool:
         """Say whether frpc is logged in at the server, now."""
@@ -188,7 +203,7 @@ class FRPClient(Exposing):
             if self._run is not None:
                 return
             path = find("frpc", path=self._frpc_path, version=self._frp_version)
-            run = ClientRun(self.config, path, self.events)
+            run = ClientRun(self.config, path, self.events, self.log_lines)
             run.start()
             self._run = run
             try:
@@ -255,6 +270,18 @@ class FRPClient(Exposing):
         run = self._run
         if run is not None and run.frpc.is_ours and endpoint.status is not TunnelStatus.CLOSED:
             run.remove(endpoint)
+
+    def restart(self, tunnel: Tunnel) -> None:
+        """Take a tunnel down and open it again, and do not wait for the server's answer.
+
+        It stays the same object with the same numbers; where frps chose the port, the port may be another one.
+
+        Raises:
+            ProcessError: The client is not connected.
+            TunnelError: The tunnel is closed.
+            TimeoutError: frpc does not answer; the tunnel has this as its `Tunnel.error`.
+        """
+        self._running().restart(tunnel)
 
     def _running(self) -> ClientRun:
         run = self._run

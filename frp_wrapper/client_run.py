@@ -6,11 +6,13 @@ import contextlib
 import errno
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from frp_wrapper import refused_ports
 from frp_wrapper.config import ClientConfig, TunnelConfig, VisitorConfig
-from frp_wrapper.errors import ConfigError, ProcessError, TimeoutError
+from frp_wrapper.errors import ConfigError, FRPError, ProcessError, TimeoutError, TunnelError
 from frp_wrapper.failures import TRANSIENT
 from frp_wrapper.frp.binary import binary_version
 from frp_wrapper.frp.cache import version_key
@@ -21,11 +23,12 @@ from frp_wrapper.metering.services import ServiceWatch
 from frp_wrapper.metering.tunnel_meters import Metering
 from frp_wrapper.monitoring.event_types import EventType, connection_data
 from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
+from frp_wrapper.monitoring.log_ring import LogRing
 from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
 from frp_wrapper.pulse import Pulse
 from frp_wrapper.session import Session
 from frp_wrapper.status_watch import StatusWatch
-from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelOwner, Visitor
+from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelOwner, TunnelStatus, Visitor
 
 _CRASHES = 3
 """Ends of frpc without a login in between after which a login is given up."""
@@ -49,19 +52,23 @@ class ClientRun:
         config: The server and how to reach it.
         path: The frpc program.
         events: Where events are emitted.
+        log_lines: Where frpc's lines are kept.
     """
 
-    def __init__(self, config: ClientConfig, path: Path, events: EventEmitter) -> None:
+    def __init__(self, config: ClientConfig, path: Path, events: EventEmitter, log_lines: LogRing) -> None:
         self._config = config
         self._events = events
         self._logger = FRPLogger("frpc")  # at info: debug lines come with every connection
         self._closing = threading.Event()
         self._crashes = 0
         self._naming = threading.Lock()
+        self._log_lines = log_lines
         self._dispatcher = EventDispatcher(events, config.server)
         self.notify = self._dispatcher.post
         """Queues an event."""
-        self.session = Session(config.server, config.user, self._dispatcher.post, _listens)
+        self.changes = 0
+        """Grows with every change of state, before handlers are told of it."""
+        self.session = Session(config.server, config.user, self._on_change, _listens)
         self.pulse = Pulse()
         version = version_key(binary_version(path))
         self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)
@@ -151,6 +158,7 @@ class ClientRun:
                 reason="own_admin_port",
                 hint="Expose the port of your service.",
             )
+        refused_ports.check(config)
         with self._naming:
             self.session.require_free(config.name)
             tunnel = Tunnel(config, owner, self._metering.meter(config))
@@ -168,6 +176,44 @@ class ClientRun:
         with contextlib.suppress(TimeoutError):  # frpc is down: what was removed does not come back with it
             self.frpc.remove(endpoint.id)
         self._discard(endpoint)
+
+    def restart(self, tunnel: Tunnel) -> None:
+        """Take a tunnel down and hand it to frpc again; see `FRPClient.restart`."""
+        if not self.session.connected:
+            raise ProcessError(
+                f"the client is not connected, so tunnel {tunnel.id!r} cannot be restarted",
+                reason="not_connected",
+                hint="Wait: it comes back by itself with the server.",
+            )
+        self.frpc.remove(tunnel.id)
+        self._set_starting(tunnel)
+        try:
+            self._open_tunnel(tunnel.config)
+        except FRPError as exc:
+            with self.session.changed:
+                tunnel.set_status(TunnelStatus.ERROR, exc)
+            raise
+        if tunnel.status is TunnelStatus.CLOSED:  # meanwhile, by another thread
+            self.frpc.remove(tunnel.id)
+
+    def _set_starting(self, tunnel: Tunnel) -> None:
+        with self.session.changed:
+            if tunnel.id not in self.session:
+                raise TunnelError(f"tunnel {tunnel.id!r} is closed", reason="closed", hint="Open it anew.")
+            was_online = tunnel.status is TunnelStatus.ONLINE
+            tunnel.set_status(TunnelStatus.STARTING)
+            self.changes += 1
+            if was_online:
+                data = {
+                    "tunnel_id": tunnel.id,
+                    "tunnel_type": tunnel.config.tunnel_type,
+                    "cause": "restarted",
+                }
+                self.notify(EventType.TUNNEL_DISCONNECTED, data)
+
+    def _on_change(self, event_type: EventType, data: Mapping[str, Any]) -> None:
+        self.changes += 1
+        self.notify(event_type, data)
 
     def _open_tunnel(self, config: TunnelConfig) -> None:
         local = self._metering.relay_address(config)
@@ -191,6 +237,7 @@ class ClientRun:
         )
         if record["type"] in _NEW_LINE:
             self.pulse.reset()
+        self._log_lines.add(record)
         self.session.apply(record)
         self._metering.on_record(record)
         if record["type"] in _HINTS:

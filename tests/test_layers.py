@@ -12,14 +12,27 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "frp_wrapper"
 
 ROWS = [
-    {"errors", "reasons", "failures", "config", "checks", "plugins", "_type_faults", "_lazy", "_version"},
+    {
+        "errors",
+        "reasons",
+        "failures",
+        "config",
+        "checks",
+        "plugins",
+        "refused_ports",
+        "_type_faults",
+        "_lazy",
+        "_version",
+    },
     {
         "monitoring.logger",
         "monitoring.log_file",
         "monitoring.log_output",
         "monitoring.log_report",
+        "monitoring.log_ring",
         "monitoring.events",
         "monitoring.handlers",
+        "monitoring.history",
         "monitoring.metrics",
         "monitoring.aggregator",
         "monitoring.quantiles",
@@ -42,7 +55,8 @@ ROWS = [
     },
     {"sidecar", "metering.sockdiag", "frp", "files"},
     {"frp.supervisor", "frp.sidecar_process", "frp.frpc", "metering", "monitoring.monitor"},
-    {"client", "client_run", "status_watch", "server", "_expose"},
+    {"monitoring.web_api"},
+    {"client", "client_run", "status_watch", "server", "_expose", "monitoring.dashboard"},
     {"aio", "cli", "__main__"},
 ]
 """From the ground up. A name stands for the module and all in it, unless a longer name says otherwise."""
@@ -124,7 +138,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     """``import frp_wrapper`` loads none of the heavy libraries and starts no thread."""
     code = (
         "import sys, threading, frp_wrapper; "
-        "heavy = {'asyncio','click','rich','pydantic','structlog','ssl','http.client'} & set(sys.modules); "
+        "heavy = {'asyncio','click','rich','pydantic','structlog','ssl','http.client','starlette','uvicorn'} & set(sys.modules); "
         "print(sorted(heavy), threading.active_count())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

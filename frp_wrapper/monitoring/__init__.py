@@ -8,6 +8,7 @@ from frp_wrapper._lazy import load
 
 if TYPE_CHECKING:
     from frp_wrapper.monitoring.aggregator import MetricsAggregator
+    from frp_wrapper.monitoring.dashboard import MonitoringDashboard
     from frp_wrapper.monitoring.events import EventEmitter, EventType
     from frp_wrapper.monitoring.logger import FRPLogger, LogLevel, configure_logging, unconfigure_logging
     from frp_wrapper.monitoring.metrics import TunnelMetrics
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "MetricsAggregator": "aggregator",
+    "MonitoringDashboard": "dashboard",
     "configure_logging": "logger",
     "unconfigure_logging": "logger",
     "EventEmitter": "events",
@@ -35,6 +37,7 @@ __all__ = [
     "FRPLogger",
     "LogLevel",
     "MetricsAggregator",
+    "MonitoringDashboard",
     "OutputParser",
     "Rule",
     "TunnelMetrics",

@@ -16,6 +16,10 @@ from frp_wrapper.monitoring.logger import FRPLogger
 __all__ = ["Event", "EventDispatcher", "EventEmitter", "EventType", "Subscription"]
 
 
+_ANY, _ANY_CONNECTION = "any", "any connection"
+"""What handlers of all events are registered for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened.
@@ -24,11 +28,13 @@ class Event:
         type: What.
         data: As the handlers got it.
         at: When it was emitted, timezone-aware UTC.
+        id: Grows by one with every event of an emitter, from 1 on.
     """
 
     type: EventType
     data: dict[str, Any]
     at: datetime
+    id: int = 0
 
 
 class EventEmitter:
@@ -44,9 +50,10 @@ class EventEmitter:
     """
 
     def __init__(self, history: int = 1000) -> None:
-        self._handlers: dict[EventType | None, tuple[Handler, ...]] = {}
+        self._handlers: dict[EventType | str, tuple[Handler, ...]] = {}
         self._history: deque[Event] = deque(maxlen=history)
         self._connections: deque[Event] = deque(maxlen=history)
+        self._last_id = 0
         self._lock = threading.Lock()
         self._logger = FRPLogger("event_emitter")
         self.handler_errors = 0
@@ -74,9 +81,21 @@ class EventEmitter:
         subscription = self._add(event_type, handler, first)
         return subscription
 
-    def on_any(self, handler: Callable[[Event], object]) -> Subscription:
-        """Call ``handler`` with every event, as an `Event`, after the handlers of its type."""
-        return self._add(None, handler, handler)
+    def on_any(self, handler: Callable[[Event], object], *, connections: bool = False) -> Subscription:
+        """Call ``handler`` with every event, as an `Event`, after the handlers of its type.
+
+        Args:
+            handler: Is called.
+            connections: Also with those of single connections, of which there may be thousands a second.
+        """
+        keys = (_ANY, _ANY_CONNECTION) if connections else (_ANY,)
+        subscriptions = [self._add(key, handler, handler) for key in keys]
+
+        def cancel() -> None:
+            for subscription in subscriptions:
+                subscription.cancel()
+
+        return Subscription(cancel)
 
     def off(self, event_type: EventType, handler: AnyHandler) -> None:
         """Stop calling ``handler``; one that is not registered is no error."""
@@ -85,22 +104,24 @@ class EventEmitter:
     def history(self, event_type: EventType | None = None) -> list[Event]:
         """Give the last events, oldest first; with a type, only those of it."""
         events = [*list(self._history), *list(self._connections)]
-        return sorted((e for e in events if event_type in (None, e.type)), key=lambda event: event.at)
+        return sorted((e for e in events if event_type in (None, e.type)), key=lambda event: event.id)
 
     def is_heard(self, event_type: EventType) -> bool:
         """Say whether a handler of this type, or of all, is registered now."""
-        return bool(self._handlers.get(event_type) or self._handlers.get(None))
+        return bool(self._handlers.get(event_type) or self._handlers.get(_any(event_type)))
 
     def emit(self, event_type: EventType, data: dict[str, Any]) -> None:
         """Log the event and call its handlers, now and on this thread."""
         self._logger.log_tunnel_event(
             f"event_emitted_{event_type.value}", tunnel_id=data.get("tunnel_id", "N/A"), event_data=data
         )
-        event = Event(event_type, data, datetime.now(UTC))
-        (self._connections if event_type in PER_CONNECTION else self._history).append(event)
+        with self._lock:  # so that the history is in the order of the ids
+            self._last_id += 1
+            event = Event(event_type, data, datetime.now(UTC), self._last_id)
+            (self._connections if event_type in PER_CONNECTION else self._history).append(event)
         for handler in self._handlers.get(event_type, ()):
             self._call(handler, data, event_type)
-        for handler in self._handlers.get(None, ()):
+        for handler in self._handlers.get(_any(event_type), ()):
             self._call(handler, event, event_type)
 
     def _call(self, handler: Handler, argument: Any, event_type: EventType) -> None:
@@ -113,7 +134,7 @@ class EventEmitter:
         self.handler_errors += 1
         self._logger.log_error(error, {"event_type": event_type})
 
-    def _add(self, event_type: EventType | None, handler: object, call: Handler) -> Subscription:
+    def _add(self, event_type: EventType | str, handler: object, call: Handler) -> Subscription:
         def entry(argument: Any) -> None:  # a function of its own for each time that a handler is registered
             call(argument)
 
@@ -122,10 +143,14 @@ class EventEmitter:
             self._handlers[event_type] = (*self._handlers.get(event_type, ()), entry)
         return Subscription(lambda: self._remove(event_type, lambda other: other is entry))
 
-    def _remove(self, event_type: EventType | None, is_meant: Callable[[Handler], bool]) -> None:
+    def _remove(self, event_type: EventType | str, is_meant: Callable[[Handler], bool]) -> None:
         with self._lock:
             entries = self._handlers.get(event_type, ())
             self._handlers[event_type] = tuple(entry for entry in entries if not is_meant(entry))
+
+
+def _any(event_type: EventType) -> str:
+    return _ANY_CONNECTION if event_type in PER_CONNECTION else _ANY
 
 
 class EventDispatcher:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from frp_wrapper.monitoring.log_file import RotatingFile
 
-__all__ = ["LogOutput", "mask_secret"]
+__all__ = ["LogOutput", "mask_secret", "without_secrets"]
 
 _SECRET_KEY = re.compile(r"token|passw|secret|authorization|cookie|api_?key|credential", re.IGNORECASE)
 _MASK = "***"
@@ -109,7 +109,7 @@ class LogOutput:
         if self._file is not None:
             self._file.write(self._line(stamp, level, name, event, masked))
         if self._console:
-            print(_hidden(self._text(stamp, level, name, event, masked)), file=sys.stderr)
+            print(without_secrets(self._text(stamp, level, name, event, masked)), file=sys.stderr)
 
     def _line(self, stamp: str, level: str, name: str, event: str, fields: Mapping[str, Any]) -> bytes:
         record = {"timestamp": stamp, "level": level, "logger": name, "event": event, **fields}
@@ -129,8 +129,9 @@ class LogOutput:
         return f"{stamp[11:23]} {word} {name}: {event} {shown}".rstrip()
 
 
-def _hidden(text: str) -> str:
-    for secret in _secrets:
+def without_secrets(text: str) -> str:
+    """Give a text with everything masked that `mask_secret` was told of."""
+    for secret in list(_secrets):
         if secret in text:
             text = text.replace(secret, _MASK)
     return text
