@@ -22,6 +22,7 @@ ROWS = [
         "monitoring.handlers",
         "monitoring.metrics",
         "monitoring.aggregator",
+        "monitoring.quantiles",
         "monitoring.registry",
         "monitoring.rules",
         "monitoring.silence",
