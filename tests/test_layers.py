@@ -23,6 +23,7 @@ ROWS = [
         "monitoring.metrics",
         "monitoring.aggregator",
         "monitoring.quantiles",
+        "monitoring.rates",
         "monitoring.registry",
         "monitoring.rules",
         "monitoring.silence",
