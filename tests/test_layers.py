@@ -22,6 +22,7 @@ ROWS = [
         "monitoring.handlers",
         "monitoring.metrics",
         "monitoring.aggregator",
+        "monitoring.counters",
         "monitoring.quantiles",
         "monitoring.rates",
         "monitoring.registry",

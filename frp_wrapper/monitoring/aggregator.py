@@ -12,6 +12,7 @@ from operator import itemgetter
 from time import time
 
 from frp_wrapper.errors import ConfigError
+from frp_wrapper.monitoring.counters import default_counters
 
 __all__ = ["MetricsAggregator"]
 
@@ -155,6 +156,12 @@ class MetricsAggregator:
         self._count = 0
         self.refused = 0
         """Points that were dropped because there are too many metrics."""
+        default_counters.watch(
+            self,
+            "refused",
+            "frp_wrapper_points_refused_total",
+            "Points dropped because an aggregator has too many metrics.",
+        )
 
     def add_data_point(
         self, tunnel_id: str, metric_type: str, value: float, timestamp: datetime | None = None
