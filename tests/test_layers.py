@@ -38,6 +38,7 @@ ROWS = [
         "monitoring.quantiles",
         "monitoring.rates",
         "_ticker",
+        "monitoring.counters",
         "monitoring.registry",
         "monitoring.rules",
         "monitoring.silence",

@@ -18,6 +18,7 @@ from frp_wrapper.frp import workdir
 from frp_wrapper.frp.admin import AdminClient, AdminEndpoint, AdminUnavailableError, ProxyStatus
 from frp_wrapper.frp.supervisor import Launch, Supervisor
 from frp_wrapper.frp.toml import client_tables, render, store_body
+from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.parser import StreamParser
 from frp_wrapper.pulse import HEARTBEATS
 
@@ -89,6 +90,13 @@ class Frpc:
         self._taken: set[str] = set()
         self.dropped_bytes = 0
         """Output of frpc that this process was too slow to read."""
+        default_counters.watch(
+            self,
+            "dropped_bytes",
+            "frp_wrapper_output_dropped_bytes_total",
+            "Bytes of frpc's output that this process was too slow to read.",
+            server=config.server,
+        )
         self.folder = workdir.create()
         self._config_path = self.folder / "frpc.toml"
         self._choose_admin_port()
