@@ -26,7 +26,7 @@ def draft(data: dict[str, Any], file: Path) -> Draft:
     ]
     _resolve_token(result, file)
     for name, table in _named(result, data, "tunnels"):
-        result.tunnels.append(_tunnel(name, table, str(result.client.get("server", ""))))
+        result.tunnels.append(tunnel_table(name, table, str(result.client.get("server", ""))))
     for name, table in _named(result, data, "visitors"):
         result.visitors.append(_renamed(table, "visitor_type") | {"name": name})
     return result
@@ -42,7 +42,8 @@ def _named(result: Draft, data: dict[str, Any], kind: str) -> list[tuple[str, Ta
     return [(name, table) for name, table in tables.items() if isinstance(table, dict)]
 
 
-def _tunnel(name: str, table: Table, server: str) -> Table:
+def tunnel_table(name: object, table: Table, server: str) -> Table:
+    """Give a tunnel's table in the spelling of `TunnelConfig`; ``type`` and ``path`` are ours."""
     table = _renamed(table, "tunnel_type") | {"name": name}
     path = table.pop("path", None)
     if path is not None:  # what `expose_path` does

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -96,6 +97,24 @@ class Draft:
             if name in seen:
                 yield f"the name {name!r} is given twice"
             seen.add(name)
+
+
+def make_tunnel(table: Table) -> TunnelConfig:
+    """Make the configuration of one tunnel from a JSON object; a number in quotes is none.
+
+    Raises:
+        ConfigError: With every fault of it.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - not needed to import the package
+
+    try:
+        config = _adapter(TunnelConfig).validate_json(json.dumps(table), strict=True)
+        faults = faults_of(config)
+    except ValidationError as exc:
+        faults = [f"{_title('tunnel', table)}: {_sentence(error)}" for error in exc.errors(include_url=False)]
+    if faults:
+        raise ConfigError("the tunnel has faults", faults=faults, hint="Correct them and try again.")
+    return config
 
 
 @cache

@@ -16,6 +16,7 @@ from frp_wrapper.monitoring.log_output import mask_secret
 from frp_wrapper.monitoring.monitor import TunnelMonitor
 from frp_wrapper.monitoring.registry import Registry
 from frp_wrapper.monitoring.web_api.guard import Guard, require_good_token
+from frp_wrapper.monitoring.web_api.loopback import Loopback
 from frp_wrapper.monitoring.web_api.views import Client, status_of_tunnel
 
 if TYPE_CHECKING:
@@ -183,7 +184,6 @@ class MonitoringDashboard:
         assert self._address is not None
         try:
             app = self._app(any_address=not _is_loopback(self._address[0]))
-            app.guard.status_is_open = _is_loopback(self._address[0])
             self._server = Server(app, listener)
             self._ended.clear()
             await self._server.run_until_stopped(on_started)
@@ -196,10 +196,11 @@ class MonitoringDashboard:
         )
 
         guard = Guard(self._token, self._allowed_hosts, any_address=any_address)
+        guard.status_is_open = Loopback(self.client).is_private
         return DashboardApp(self.client, self.monitor, guard, owns_monitor=self._owns_monitor)
 
     def _listen(self, port: int) -> socket:
-        from frp_wrapper.monitoring.web_api.server import listen  # noqa: PLC0415 - see _app
+        from frp_wrapper.monitoring.web_api.server import listen, resolve  # noqa: PLC0415 - see _app
 
         if self._address is not None:
             raise ProcessError(
@@ -207,10 +208,11 @@ class MonitoringDashboard:
                 reason="dashboard_started",
                 hint="Call stop() first.",
             )
-        listener = listen(self._host, port)
-        address = listener.getsockname()[:2]
+        host = resolve(self._host)
+        self._require_token_beyond_loopback(host)
+        listener = listen(host, port)
+        address = (host, listener.getsockname()[1])
         try:
-            self._require_token_beyond_loopback(address[0])
             self._refuse_tunnels_to(*address)
         except FRPError:
             listener.close()

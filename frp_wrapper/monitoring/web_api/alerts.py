@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from frp_wrapper.monitoring.monitor import ActiveAlert, TunnelMonitor
 from frp_wrapper.monitoring.silence import Silence
+from frp_wrapper.monitoring.web_api.faults import ApiError
 from frp_wrapper.monitoring.web_api.views import View
 
 __all__ = ["AlertBook"]
+
+MAX_SILENCES = 1000
 
 
 class AlertBook:
@@ -33,6 +36,23 @@ class AlertBook:
             for alert in self.monitor.alerts()
         ]
         return sorted(alerts), self._silences()
+
+    def silence(self, seconds: float, rule: str | None, tunnel_id: str | None) -> View:
+        """Call nobody for some time; gives the silence.
+
+        Raises:
+            ApiError: There is no such rule, or there are too many silences.
+        """
+        rules = [known.name for known in self.monitor._rules]
+        if rule is not None and rule not in rules:
+            raise ApiError(400, "bad_body", f"there is no rule {rule!r}", f"There are {', '.join(rules)}.")
+        if len(self._silences()) >= MAX_SILENCES:
+            raise ApiError(
+                409, "too_many_silences", f"{MAX_SILENCES} silences hold already", "End some of them first."
+            )
+        with self.monitor._lock:
+            self.monitor.silence(seconds, rule=rule, tunnel_id=tunnel_id)
+            return self._silence_view(self.monitor._silences[-1])
 
     def end_silence(self, silence_id: str) -> bool:
         """End a silence early; False: there is none with this id."""

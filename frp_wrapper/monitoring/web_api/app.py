@@ -20,6 +20,7 @@ from frp_wrapper.monitoring.web_api.reads import Reads
 from frp_wrapper.monitoring.web_api.runtime import Runtime
 from frp_wrapper.monitoring.web_api.stream import EventStream
 from frp_wrapper.monitoring.web_api.views import Client
+from frp_wrapper.monitoring.web_api.writes import Writes
 
 __all__ = ["DashboardApp"]
 
@@ -176,6 +177,7 @@ def _of_http_exception(error: HTTPException) -> ApiError:
 
 def _routes(runtime: Runtime, assets: Assets, guard: Guard) -> list[Route]:
     reads = Reads(runtime, assets, guard)
+    writes = Writes(runtime, reads)
 
     async def stream(request: Request) -> Any:
         return EventStream(runtime.hub, request)
@@ -186,15 +188,20 @@ def _routes(runtime: Runtime, assets: Assets, guard: Guard) -> list[Route]:
         _route("/healthz", get=reads.healthz),
         _route("/readyz", get=reads.readyz),
         _route("/api/status", get=reads.status),
-        _route("/api/tunnels", get=reads.tunnels),
-        _route("/api/tunnels/{id}", get=reads.tunnel),
+        _route("/api/tunnels", get=reads.tunnels, post=writes.add_tunnel),
+        _route("/api/tunnels/{id}", get=reads.tunnel, delete=writes.close_tunnel),
+        _route("/api/tunnels/{id}/restart", post=writes.restart_tunnel),
         _route("/api/tunnels/{id}/connections", get=reads.connections),
         _route("/api/tunnels/{id}/metrics", get=reads.history),
         _route("/api/metrics", get=reads.histories),
         _route("/api/events", get=reads.events),
         _route("/api/alerts", get=reads.alerts),
+        _route("/api/silences", post=writes.silence),
+        _route("/api/silences/{id}", delete=writes.end_silence),
         _route("/api/logs", get=reads.logs),
         _route("/api/stream", get=stream),
+        _route("/metrics", get=reads.metrics),
+        _route("/openapi.json", get=reads.openapi),
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,8 +97,8 @@ class Guard:
         self._token = token.encode()
         self._hosts = LOCAL_NAMES | {host.strip("[]").lower() for host in hosts}
         self._any_address = any_address
-        self.status_is_open = True
-        """Whether programs on this machine may read ``/api/status`` without the token."""
+        self.status_is_open: Callable[[], bool] = lambda: True
+        """Says whether programs on this machine may read ``/api/status`` without the token."""
 
     def check(self, scope: Scope) -> None:
         """Let a request pass.
@@ -142,7 +142,9 @@ class Guard:
             return False
         if path != "/api/status":
             return True
-        return self.status_is_open and host in LOCAL_NAMES and not headers.forwarded and _is_local(scope)
+        if host not in LOCAL_NAMES or headers.forwarded or not _is_local(scope):
+            return False
+        return self.status_is_open()
 
     def _require_token(self, headers: Headers, scope: Scope) -> None:
         kind, _, bearer = headers.authorization.partition(" ")

@@ -12,9 +12,12 @@ from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.history import SERIES, TIERS
 from frp_wrapper.monitoring.web_api.assets import Assets
 from frp_wrapper.monitoring.web_api.encode import encode
+from frp_wrapper.monitoring.web_api.exposition import families, media_type
 from frp_wrapper.monitoring.web_api.faults import ApiError
 from frp_wrapper.monitoring.web_api.guard import Guard
+from frp_wrapper.monitoring.web_api.openapi import document
 from frp_wrapper.monitoring.web_api.runtime import Runtime
+from frp_wrapper.monitoring.web_api.snapshot import Steps
 from frp_wrapper.monitoring.web_api.views import connection_views, event_view, tunnel_view
 from frp_wrapper.tunnel import Tunnel
 
@@ -161,6 +164,21 @@ class Reads:
         )
         more = len(lines) > limit
         return json_response(encode({"lines": lines[-limit:], "more": more, "dropped": ring.dropped}))
+
+    async def metrics(self, request: Request) -> Response:
+        """``/metrics``: for Prometheus."""
+        steps = Steps()
+        snapshot = await self._runtime.snapshots.take(steps)
+        media = media_type(request.headers.get("accept", ""))
+        pieces = []
+        for piece in families(snapshot, self._runtime, media):
+            pieces.append(piece)
+            await steps.pause()
+        return Response(b"".join(pieces), headers={"content-type": media})
+
+    async def openapi(self, request: Request) -> Response:
+        """``/openapi.json``."""
+        return json_response(encode(document(str(request.scope.get("root_path", "")))))
 
     def find(self, request: Request) -> Tunnel:
         """Give the tunnel that a path names.

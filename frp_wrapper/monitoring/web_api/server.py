@@ -16,7 +16,7 @@ from frp_wrapper.errors import ConfigError, ProcessError
 from frp_wrapper.monitoring.web_api.app import DashboardApp
 from frp_wrapper.monitoring.web_api.stream import ABORT, MAX_VIEWERS
 
-__all__ = ["Server", "listen"]
+__all__ = ["Server", "listen", "resolve"]
 
 _MAX_CONNECTIONS = 2 * MAX_VIEWERS
 _STUCK_MS = 30_000
@@ -28,30 +28,41 @@ _TICK = 1.0
 _BACKLOG = 512
 
 
-def listen(host: str, port: int) -> socket.socket:
+def resolve(host: str) -> str:
+    """Give the address that a host name means.
+
+    Raises:
+        ConfigError: It is no address and no name.
+    """
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError) as exc:
+        raise ConfigError(f"host {host!r} is no address of this machine", hint="Use 127.0.0.1.") from exc
+
+
+def listen(address: str, port: int) -> socket.socket:
     """Give a socket that listens.
 
     Raises:
         ProcessError: The port is taken, or the address is not of this machine.
-        ConfigError: The host is no address and no name.
+        ConfigError: It cannot be a port.
     """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError) as exc:
-        raise ConfigError(f"host {host!r} is no address of this machine", hint="Use 127.0.0.1.") from exc
+    if type(port) is not int or not 0 <= port <= 65535:
+        raise ConfigError(f"port {port!r} is not a port", hint="Give a number to 65535; 0: any that is free.")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # with the protocol named, else asyncio does not switch Nagle's algorithm off: 40 ms for each answer
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK_MS)
-        listener.bind(address)
+        listener.bind((address, port))
         listener.listen(_BACKLOG)
         listener.setblocking(False)
     except OSError as exc:
         listener.close()
         raise ProcessError(
-            f"the dashboard cannot listen at {host}:{port}: {exc.strerror or exc}",
+            f"the dashboard cannot listen at {address}:{port}: {exc.strerror or exc}",
             reason="dashboard_port",
             hint=f"Use another port, such as start(port={min(port + 1, 65535)}), or port=0 for any that is free.",
         ) from exc

@@ -1,0 +1,27 @@
+"""Whether who connects over loopback is a program of this machine, or may be a tunnel's visitor."""
+
+from __future__ import annotations
+
+from frp_wrapper.monitoring.web_api.views import Client
+
+__all__ = ["Loopback"]
+
+_PROXIES = frozenset({"http_proxy", "socks5"})
+
+
+class Loopback:
+    """Looks at the tunnels of a client, once after each change of state."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._version: object = self  # like no version of a client
+        self._is_private = False
+
+    def is_private(self) -> bool:
+        """Say whether no tunnel is a proxy by which its visitors reach loopback."""
+        version = self._client.state_version
+        if version != self._version:
+            plugins = [tunnel.config.plugin for tunnel in self._client.list_tunnels()]
+            self._is_private = not any(plugin is not None and plugin.type in _PROXIES for plugin in plugins)
+            self._version = version
+        return self._is_private
