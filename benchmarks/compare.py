@@ -86,12 +86,14 @@ def _runs(timer: timeit.Timer) -> int:
     return max(1, round(runs * SAMPLE / taken))
 
 
-def show(rows: Iterable[Row]) -> None:
-    """Print a table; the ratio is how many times as long the other takes."""
-    print(f"{'what':44}{'ours':>10} {'':5}{'beside':34}{'theirs':>10}{'ratio':>8}  {'aim':22}")
+def show(rows: Iterable[Row], *, header: bool = True) -> None:
+    """Print a table; the ratio is how many times as much the other takes."""
+    if header:
+        print(f"{'what':44}{'ours':>10} {'':5}{'beside':34}{'theirs':>10}{'ratio':>8}  {'aim':22}")
     for row in rows:
         theirs = "" if row.theirs is None else f"{row.theirs:.4g}"
         ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
         print(
-            f"{row.what:44}{row.ours:10.4g} {row.unit:5}{row.peer:34}{theirs:>10}{ratio:>8}  {row.aim:22}{row.verdict}"
+            f"{row.what:44}{row.ours:10.4g} {row.unit:5}{row.peer:34}{theirs:>10}{ratio:>8}  {row.aim:22}{row.verdict}",
+            flush=True,
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import tracemalloc
 from collections import deque
 from collections.abc import Callable
-from itertools import count
 
 from benchmarks.compare import Row, Way, nanoseconds, show
 from frp_wrapper.monitoring.rates import WINDOWS, RateWindow
@@ -52,11 +51,12 @@ def kilobytes(make: Callable[[], object]) -> float:
 
 def rows() -> list[Row]:
     ours, theirs = full(RateWindow()), full(PlainWindow())
-    note, ask = "note(float(next(seconds)), (1 << 40, 1 << 41, 5000, 700))", "rates(now)"
+    note, ask = "window = new()\nfor now in times: window.note(now, totals)", "rates(now)"
+    names = {"times": [float(second) for second in range(2000)], "totals": (1 << 40, 1 << 41, 5000, 700)}
     taken = nanoseconds(
         {
-            "ours, note": Way(note, {"seconds": count(SECONDS), "note": RateWindow().note}),
-            "theirs, note": Way(note, {"seconds": count(SECONDS), "note": PlainWindow().note}),
+            "ours, note": Way(note, names | {"new": RateWindow}, 2000),
+            "theirs, note": Way(note, names | {"new": PlainWindow}, 2000),
             "ours, ask": Way(ask, {"rates": ours.rates, "now": SECONDS - 0.5}),
             "theirs, ask": Way(ask, {"rates": theirs.rates, "now": SECONDS - 0.5}),
         }
