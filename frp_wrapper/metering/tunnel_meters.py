@@ -17,6 +17,7 @@ from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
 from frp_wrapper.metering.relay_meter import Counters, RelayMeter, Sidecar, connection_of
 from frp_wrapper.metering.statistics import Meter, Statistics
+from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.metrics import TunnelMetrics
 
 _INTERVAL = 1.0
@@ -55,6 +56,13 @@ class Metering:
         self._ticker = Ticker(f"sampler-{config.server}", _INTERVAL, self.sample)
         self.lost_news = 0
         """Relayed connections whose end was not told in time; the totals have them."""
+        default_counters.watch(
+            self,
+            "lost_news",
+            "frp_wrapper_relay_news_lost_total",
+            "Relayed connections whose end was not told in time; the totals have them.",
+            server=config.server,
+        )
 
     def start(self) -> None:
         """Begin to sample."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.event_types import PER_CONNECTION, EventType
 from frp_wrapper.monitoring.handlers import AnyHandler, Handler, Subscription, synchronous
 from frp_wrapper.monitoring.logger import FRPLogger
@@ -58,6 +59,12 @@ class EventEmitter:
         self._logger = FRPLogger("event_emitter")
         self.handler_errors = 0
         """Handlers that raised."""
+        default_counters.watch(
+            self,
+            "handler_errors",
+            "frp_wrapper_event_handler_errors_total",
+            "Handlers of events that raised.",
+        )
 
     def on(self, event_type: EventType, handler: AnyHandler) -> Subscription:
         """Call ``handler`` with the data of every event of this type from now on.
@@ -172,6 +179,13 @@ class EventDispatcher:
         self._thread = threading.Thread(target=self._run, name=f"frp-wrapper-events-{name}", daemon=True)
         self.dropped = 0
         """Events that no handler has seen because the queue was full."""
+        default_counters.watch(
+            self,
+            "dropped",
+            "frp_wrapper_events_dropped_total",
+            "Events that no handler has seen, because handlers were so slow that too many waited.",
+            server=name,
+        )
 
     def start(self) -> None:
         """Start the thread."""
