@@ -5,35 +5,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from frp_wrapper.failures import SERVICE_DOWN
 from frp_wrapper.metering.connection import Connection, Counts, Tell
 from frp_wrapper.monitoring.metrics import Rates, TunnelMetrics
 from frp_wrapper.monitoring.quantiles import RecentQuantiles
 from frp_wrapper.monitoring.rates import RateWindow
+from frp_wrapper.tunnel import TunnelMeter
 
 _ERRORS = {"failed": SERVICE_DOWN, "broken": "connection_broken"}
 """The kind of error behind what a connection did."""
-
-
-class Meter(Protocol):
-    """What counts one tunnel; see `frp_wrapper.tunnel.TunnelMeter`."""
-
-    def read(self, tunnel_id: str) -> TunnelMetrics:
-        """Give the numbers of this moment."""
-
-    def counts(self) -> Counts | None:
-        """Give the totals alone; None: nothing counts."""
-
-    def connections(self) -> list[Connection]:
-        """Give the open connections."""
-
-    def recent(self) -> list[Connection]:
-        """Give the last closed connections."""
-
-    def close(self) -> object:
-        """Stop counting."""
 
 
 class Statistics:
@@ -44,7 +25,7 @@ class Statistics:
         tell: Told the same.
     """
 
-    def __init__(self, make: Callable[[Tell], Meter], tell: Tell) -> None:
+    def __init__(self, make: Callable[[Tell], TunnelMeter], tell: Tell) -> None:
         self._tell = tell
         self._rates = RateWindow()
         self._errors: Counter[str] = Counter()

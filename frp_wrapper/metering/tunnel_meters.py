@@ -16,9 +16,10 @@ from frp_wrapper.metering.connection import Connection, Counts, Tell
 from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
 from frp_wrapper.metering.relay_meter import Counters, RelayMeter, Sidecar, connection_of
-from frp_wrapper.metering.statistics import Meter, Statistics
+from frp_wrapper.metering.statistics import Statistics
 from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.metrics import TunnelMetrics
+from frp_wrapper.tunnel import TunnelMeter
 
 _INTERVAL = 1.0
 """Seconds between two samples."""
@@ -83,7 +84,7 @@ class Metering:
             self._statistics[name] = statistics
         return statistics
 
-    def _make(self, config: TunnelConfig, tell: Tell) -> Meter:
+    def _make(self, config: TunnelConfig, tell: Tell) -> TunnelMeter:
         if config.meter == "relay" and config.tunnel_type not in ("udp", "sudp") and config.plugin is None:
             self._counters = self._counters or Counters(self._sidecar.folder)
             relayed = self._relayed[config.name] = RelayMeter(config, self._sidecar, self._counters)
