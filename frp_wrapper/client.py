@@ -18,7 +18,7 @@ from frp_wrapper.failures import SERVICE_DOWN
 from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import find
 from frp_wrapper.monitoring.events import EventEmitter, EventType
-from frp_wrapper.monitoring.log_output import mask_secret
+from frp_wrapper.monitoring.log_mask import mask_secret
 from frp_wrapper.monitoring.log_ring import LogRing
 from frp_wrapper.monitoring.registry import default_registry
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor

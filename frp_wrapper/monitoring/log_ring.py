@@ -11,7 +11,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
-from frp_wrapper.monitoring.log_output import without_secrets
+from frp_wrapper.monitoring.log_mask import masked_text
 
 __all__ = ["LogLine", "LogRing"]
 
@@ -76,7 +76,7 @@ class LogRing:
         """Take in a parsed line of frpc."""
         level = record["level"] if record["level"] in _LEVELS else "info"
         name = record["tunnel_id"]
-        message = without_secrets(record["message"][:_LONGEST])
+        message = masked_text(record["message"][:_LONGEST])
         ring = self._chatty if level in _CHATTY else self._lines
         with self._lock:
             self._last_id += 1
