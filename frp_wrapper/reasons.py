@@ -114,6 +114,9 @@ _REASONS = (
     Reason("connection_broken", "The local service broke a visitor's connection off.",
            "Look at the local service: it has crashed, or it does not like what the visitor sent."),
     Reason("connection_failed", "The connection to the server failed.", "Read what frpc said."),
+    Reason("dashboard_port", "The dashboard cannot listen at this port.",
+           "Use another port, or port=0 for any that is free."),
+    Reason("dashboard_started", "The dashboard runs already.", "Call stop() first."),
     Reason("error", "Something failed.", "Read the message."),
     Reason("forked", "The client belongs to the process that this one was forked from.",
            "Make a client of your own in the child process."),
@@ -126,12 +129,18 @@ _REASONS = (
     Reason("open_server", "A server that is reachable from elsewhere has no token.",
            "Give auth_token, or leave it None for a random one."),
     Reason("own_admin_port", "The tunnel would lead to frpc's own admin API.", "Expose the port of your service."),
+    Reason("own_dashboard_port", "The tunnel would lead to this program's own dashboard.",
+           "Expose the port of your service. To reach the dashboard from elsewhere, use ssh -L."),
     Reason("process_error", "A program does not start or does not stay up.", "Read its last words."),
     Reason("refused_by_frpc", "frpc does not accept the tunnel.", "Correct the option that frpc names."),
     Reason("timeout", "There was no answer in time.", "Wait longer, or look at the server."),
+    Reason("token_needed", "Others can reach the dashboard at this address, so it needs a token of your own.",
+           "Give token=, or stay at host='127.0.0.1'."),
     Reason("too_many_relayed", "The relay of this client has no room for another tunnel.",
            "Use meter='passive', or another client."),
     Reason("tunnel_error", "The tunnel failed.", "Read the message."),
+    Reason("weak_token", "The dashboard's token could be guessed, or has characters that a cookie cannot carry.",
+           "Leave it out for a random one, or make one: secrets.token_urlsafe()."),
 )  # fmt: skip
 
 REASONS: Mapping[str, Reason] = MappingProxyType({reason.code: reason for reason in _REASONS})
