@@ -426,6 +426,7 @@ def test_hostile_names_are_data() -> None:
         assert answer.headers["content-type"] == "application/json"
         assert answer.json["lines"][0]["message"].startswith("<script>")
         with Stream(dashboard.port, "?logs=1") as stream:
+            stream.next("snapshot")
             client.log_lines.add(record("detail", "a\n\nevent: bye\ndata: x\n\n"))
             assert stream.next("log").data["lines"][0]["message"].startswith("a\n\nevent: bye")
 

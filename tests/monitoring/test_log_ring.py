@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from frp_wrapper.monitoring.log_output import mask_secret
+from frp_wrapper.monitoring.log_mask import mask_secret
 from frp_wrapper.monitoring.log_ring import LogRing
 from tests.monitoring.dashboards import record
 
