@@ -63,13 +63,13 @@ class _Joiner:
         self._lines: list[str] = []
         self._size = 0
         self._count = 0
-        self._login_error: str | None = None
+        self._failed_login: Record | None = None
         self.others = 0
         """Lines that are nobody's."""
 
     def may_pass(self, records: list[Record]) -> bool:
         """Say whether the only record of a line neither ends nor begins anything."""
-        if self._held is not None or self._login_error is not None or len(records) != 1:
+        if self._held is not None or self._failed_login is not None or len(records) != 1:
             return False
         return records[0]["type"] not in _ATTENTION
 
@@ -84,7 +84,7 @@ class _Joiner:
             self._append(line)
             return []
         complete = self.flush()
-        self._note_repetition(line, records)
+        records = self._with_repetition(line, records)
         if not records:
             self.others += bool(line.strip())
             return complete
@@ -92,7 +92,7 @@ class _Joiner:
         if last["type"] in _GOES_ON:
             self._hold(last)
             return complete + others
-        self._login_error = last.get("error") if last["type"] == "login_failed" else None
+        self._failed_login = last if last["type"] == "login_failed" and "error" in last else None
         return complete + records
 
     def flush(self) -> list[Record]:
@@ -105,7 +105,7 @@ class _Joiner:
         return [held]
 
     def _hold(self, record: Record) -> None:
-        self._held, self._login_error = record, None
+        self._held, self._failed_login = record, None
         self._lines, self._size, self._count = [record["message"]], len(record["message"]), 1
 
     def _append(self, line: str) -> None:
@@ -146,11 +146,13 @@ class _Joiner:
             return not any(text.startswith("goroutine ") for text in self._lines)
         return self._owns_lines or _is_stack(line)
 
-    def _note_repetition(self, line: str, records: list[Record]) -> None:
-        """Up to v0.52 frpc prints the error of a login that failed again, as its last words."""
-        if self._login_error is not None and line.strip() == self._login_error.strip() and len(records) == 1:
-            records[0]["type"] = "login_failed_exit"
-            records[0]["error"] = records[0]["message"]
+    def _with_repetition(self, line: str, records: list[Record]) -> list[Record]:
+        """Up to v0.52 frpc prints the error of a login that failed once more, as its last words."""
+        failed, self._failed_login = self._failed_login, None
+        if failed is None or line.strip() != failed["error"].strip() or (records and records[0]["timestamp"]):
+            return records
+        nothing = dict.fromkeys(("timestamp", "time", "caller", "run_id"))
+        return [failed | nothing | {"type": "login_failed_exit", "level": "error", "message": line}]
 
 
 class LineParser(Protocol):
