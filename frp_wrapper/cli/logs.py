@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,7 +10,7 @@ import click
 
 from frp_wrapper.cli.log_lines import followed, lines_of
 from frp_wrapper.monitoring.log_report import Report, read_records, report
-from frp_wrapper.monitoring.parser import record_types
+from frp_wrapper.monitoring.record_types import TYPES
 from frp_wrapper.reasons import REASONS
 
 __all__ = ["logs"]
@@ -26,10 +25,9 @@ def logs() -> None:
 
 
 def _known_types(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    known = record_types()
     for value in values:
-        if value not in known:
-            near = get_close_matches(value, known, 3)
+        if value not in TYPES:
+            near = get_close_matches(value, TYPES, 3)
             hint = f"did you mean {' or '.join(near)}?" if near else "see docs/log-lines.md for all of them."
             raise click.BadParameter(f"there is no type {value!r}; {hint}")
     return values
@@ -73,7 +71,7 @@ def parse(  # noqa: PLR0917 - click passes them by name
     A stack trace is one record; several records in one line are several. Lines of other programs are passed over.
     """
     lowest = _LEVELS.index(level)
-    for record in _until_ctrl_c(read_records(followed(file) if follow else lines_of(file), program)):
+    for record in read_records(followed(file) if follow else lines_of(file), program):
         wanted = _LEVELS.index(record["level"]) >= lowest and tunnel in (None, record["tunnel_id"])
         chosen = (not types or record["type"] in types) and (not reasons or record.get("reason") in reasons)
         if wanted and chosen:
@@ -91,13 +89,6 @@ def explain(file: str, program: str | None, as_json: bool) -> None:
         click.echo(json.dumps(_as_dict(found), ensure_ascii=False))
     else:
         _print(found)
-
-
-def _until_ctrl_c(records: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    try:
-        yield from records
-    except KeyboardInterrupt:
-        return
 
 
 def _print(found: Report) -> None:

@@ -24,7 +24,7 @@ __all__ = [
 MAX_LINE = 65536
 """Characters of a line that are looked at."""
 HEADER = re.compile(
-    r"(\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) \[([TDIWE])\] (?:\[([^\]\s]{1,100}:\d+)\] )?"
+    r"(\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) \[([TDIWE])\] \[([^\]\s]{1,100}:\d+)\] "
     r"(?:\[(?:reqid: [0-9a-f]{16}|sshVirtualClient)\] )?(?:\[([0-9a-f]{16})\] )?"
 )
 """Time, letter of the level, caller, run id; the message begins at its end."""
@@ -41,13 +41,16 @@ _BEFORE_LEVEL = re.compile(r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? 
 _BEFORE_CALLER = re.compile(r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d \[[^\[\]\s]{1,100}:\d{1,5}$")
 _COLLECTOR_PREFIX = 600
 """Characters that docker compose, journald or kubectl may put before frp's own header."""
-_JOINTS_TRIED = 500
+_JOINTS_TRIED = 200
 """How many ``] [`` of a message are looked at for the header of another record."""
 _NAMES_TRIED = 4
 """How many ``] `` of a message may end the name of a tunnel; only foreign names hold any."""
-_COLOUR = re.compile(r"\[[0-9;?]{1,8}[mKJhlHG]|\[[mK]")
-_ESCAPES = ("\x1b", "^[", "#033", "\\x1b", "\\033", "\\u001b", "\\e", "\u241b")
-"""How the control character before a colour is written by those who cannot write it."""
+_COLOUR = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
+_ESCAPES = ("^[[", "#033[", "\\x1b[", "\\033[", "\\u001b[", "\\e[", "\u241b[")
+"""How a colour begins where the control character cannot be written."""
+_SPELLED_COLOUR = re.compile(f"(?:{'|'.join(map(re.escape, _ESCAPES))})[0-9;?]{{0,16}}[A-Za-z]")
+_REST_OF_COLOUR = re.compile(r"\[(?:0|1;[34]\d)m(?=\[[TDIWE\d]|\d{4}[-/]|\s*$)")
+"""A colour that lost its control character, where frp puts colours."""
 _DECORATION = " \t`'\"*|>…"
 _FILES = (
     " admin admin_api aggregator api_router auth classify client client_common common config config_manager conn connector "
@@ -85,10 +88,12 @@ def clean(line: str, most: int | None = None) -> str:
     for mark in ("\x00", "\ufeff"):
         if mark in line:
             line = line.replace(mark, "")
-    if "\x1b" in line or "[0m" in line or "[1;3" in line:
+    if "\x1b" in line:
         line = _COLOUR.sub("", line)
-        for escape in _ESCAPES:
-            line = line.replace(escape, "")
+    if any(escape in line for escape in _ESCAPES):
+        line = _SPELLED_COLOUR.sub("", line)
+    if "[0m" in line or "[1;3" in line:
+        line = _REST_OF_COLOUR.sub("", line)
     return line.replace("\xa0", " ").rstrip("\r\n")
 
 
@@ -134,7 +139,9 @@ def next_header(text: str, start: int) -> int:
             match = _BEFORE_LEVEL.search(text, max(window, at - 36), at)
         elif text[at + 3 : at + 4] in LEVELS and text[at + 4 : at + 5] == "]":
             match = _BEFORE_CALLER.search(text, window, at)
-        if match is not None:
+        if match is not None and (
+            HEADER.match(text, match.start()) or _LOOSE.match(text, match.start(), at + 200)
+        ):
             return match.start()
         at = text.find("] [", at + 1)
     return -1

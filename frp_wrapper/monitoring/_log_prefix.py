@@ -9,6 +9,7 @@ from typing import NamedTuple
 __all__ = ["Prefix", "peel", "without_joint"]
 
 _ISO = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
+_ISO_ZONE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _CLASSIC = (
     r"(?:[A-Z][a-z]{2} )?(?:[A-Z][a-z]{2}|\d{1,2}月) {1,2}\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: \d{4})?"
 )
@@ -16,8 +17,8 @@ _PRI = r"(?:<\d{1,3}>)?"
 _HOST = r"[\w.:-]{1,255}"
 _TAGS = (
     rf"{_PRI}{_CLASSIC} (?:{_HOST} )?([\w.@/-]{{1,80}})(?:\[\d{{1,10}}\])?: ",
-    rf"{_PRI}({_ISO}) {_HOST} ([\w.@/-]{{1,80}})(?:\[\d{{1,10}}\])?: ",
-    rf"<\d{{1,3}}>1 ({_ISO}) {_HOST} (\S{{1,48}}) \S{{1,128}} \S{{1,32}} (?:-|\[[^\]]{{0,300}}\]) ?",
+    rf"{_PRI}({_ISO_ZONE}) {_HOST} ([\w.@/-]{{1,80}})(?:\[\d{{1,10}}\])?: ",
+    rf"<\d{{1,3}}>1 ({_ISO_ZONE}) {_HOST} (\S{{1,48}}) \S{{1,128}} \S{{1,32}} (?:-|\[[^\]]{{0,300}}\]) ?",
 )
 _OTHERS = (
     r"\[pod/[^\]]{1,400}\] ",
@@ -63,9 +64,9 @@ def peel(line: str) -> Prefix:
 def without_joint(message: str, prefix: str) -> str:
     """Take the prefix of the next line off the end of a message, where both stand in one line."""
     if prefix.strip() and message.endswith(prefix):
-        return message.removesuffix(prefix)
+        return message.removesuffix(prefix).rstrip()
     joint = _JOINT.search(message, max(0, len(message) - _LONGEST_JOINT))
-    return message[: joint.start()] if joint else message
+    return (message[: joint.start()] if joint else message).rstrip()
 
 
 def _aware(text: str) -> datetime | None:

@@ -107,8 +107,8 @@ def _resembles(record: dict[str, Any], message: str, catalogue: Catalogue) -> bo
     template, values = found
     record["type"] = template.event
     record["program"] = record["program"] or template.program
-    if not template.is_named:
-        record["run_id"], record["tunnel_id"] = record["run_id"] or record["tunnel_id"], None
+    if not template.is_named and record["run_id"] is None:
+        record["run_id"], record["tunnel_id"] = record["tunnel_id"], None
     record |= values
     if template.has_error:
         record["reason"] = reason_of(template, record)

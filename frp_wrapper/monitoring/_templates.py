@@ -19,7 +19,7 @@ _PLACEHOLDER = re.compile(r"%[-+]?\d*[a-zA-Z]")
 _FIRST_WORD = re.compile(r"[^ %\[:,(]*")
 _FIRST_WORDS = re.compile(r"[^ %\[:,(]* [^ %\[]+(?= )")
 """Two whole words: few templates share them."""
-_DURATION = re.compile(r"(?:\d+h)?(?:\d+m(?!s))?(?:[\d.]+(?:s|ms|µs|us|ns))?")
+_DURATION = re.compile(r"(?:\d+h)?(?:\d+m(?!s))?(?:\d+(?:\.\d+)?(?:s|ms|µs|us|ns))?")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 _MIN_LITERAL = 12
 """Letters that a line without frp's header must share with a template before it is taken for frp's."""
@@ -169,8 +169,8 @@ def _as_seconds(field: str, values: Values) -> None:
     """Read a Go duration such as ``1m2.5s``."""
     text = values[field]
     if 0 < len(text) < 40 and _DURATION.fullmatch(text):
-        parts = re.findall(r"([\d.]+)(\D+)", text)
-        values[field] = sum(float(number) * _UNITS[unit] for number, unit in parts if number.count(".") < 2)
+        parts = re.findall(r"(\d+(?:\.\d+)?)(\D+)", text)
+        values[field] = sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 class Catalogue:

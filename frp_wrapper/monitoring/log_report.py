@@ -9,6 +9,7 @@ from typing import Any
 
 from frp_wrapper.monitoring._multiline import LogReader
 from frp_wrapper.monitoring.parser import OutputParser
+from frp_wrapper.monitoring.record_types import TYPES
 from frp_wrapper.reasons import REASONS
 
 __all__ = ["Finding", "Report", "read_records", "report"]
@@ -119,7 +120,7 @@ def _note(record: dict[str, Any], findings: dict[str, Finding], tunnels: dict[st
             reason=key,
             first=record["timestamp"],
             example=str(record.get("error") or record["message"]),
-            cause=reason.cause if reason else "",
+            cause=reason.cause if reason else TYPES[key],
             hint=reason.hint if reason else "",
         )
     finding.count += 1

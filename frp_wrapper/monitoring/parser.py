@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
-from functools import cache
 from typing import Any
 
 from frp_wrapper.monitoring import _log_layout as layout
@@ -13,9 +13,9 @@ from frp_wrapper.monitoring._log_layout import HEADER, LEVELS, MAX_LINE, Header,
 from frp_wrapper.monitoring._log_prefix import Prefix, peel, without_joint
 from frp_wrapper.monitoring._meaning import code_of, guess, place, program_of, program_of_tag, reason_of
 from frp_wrapper.monitoring._multiline import LogReader, is_crash
-from frp_wrapper.monitoring._templates import Template, catalogues, rows
+from frp_wrapper.monitoring._templates import Template, catalogues
 
-__all__ = ["OutputParser", "Record", "StreamParser", "record_types"]
+__all__ = ["OutputParser", "Record", "StreamParser"]
 
 Record = dict[str, Any]
 Found = tuple[Template, dict[str, Any]]
@@ -24,12 +24,12 @@ _MAX_DAMAGED_LINE = 16384
 """Characters that are looked at of a line that does not begin with a header as frp writes it."""
 _MAX_MENDED = 4096
 """Characters of a message without a template that are looked at more closely."""
+_MAX_FOREIGN = 16
+"""Records of other programs, in the layout of frp's, that may stand in a line before its first."""
 _COMPACT = "] [proxy] ["
 _MIN_WITHOUT_HEADER = 20
 """Letters of a message that is cut off, and has no header either, before it is taken for frp's."""
 _SEVERE_RAW = frozenset({"panic", "config_error", "login_failed_exit", "admin_error"})
-_OTHER_TYPES = {"detail", "login_rejected", "transport_detail", "panic"}
-"""Types of messages that have no template."""
 _REDACTED = re.compile(r"\[([^\[\]]{0,40})\] ?(?=\[)")
 """A run id that somebody has made unreadable, before the name of a tunnel."""
 
@@ -68,7 +68,7 @@ class OutputParser:
             body = line[header.end() : MAX_LINE].rstrip("\r\n")
             if "\x1b" not in body and "] [" not in body:
                 return self._with_header(header.groups(), body)
-        return next(self._damaged(line[:MAX_LINE], _MAX_DAMAGED_LINE), None)
+        return next(self._damaged(line[:MAX_LINE], _MAX_DAMAGED_LINE, _MAX_FOREIGN), None)
 
     def parse(self, text: str) -> Iterator[Record]:
         """Give every record of a text: of all its lines, of several in one line, and of one over several lines."""
@@ -163,8 +163,14 @@ class OutputParser:
         is_frp = self.program or run_id or (caller and layout.is_of_frp(caller))
         return record if is_frp else None
 
-    def _damaged(self, line: str, most: int | None = None) -> Iterator[Record]:
-        """Give the records of a line that is not one record in frp's own layout from its start to its end."""
+    def _damaged(self, line: str, most: int | None = None, headers: int = sys.maxsize) -> Iterator[Record]:
+        """Give the records of a line that is not one record in frp's own layout from its start to its end.
+
+        Args:
+            line: As it was read.
+            most: Characters of it that are looked at; None: all.
+            headers: How many headers of it are looked at.
+        """
         line = layout.clean(line, most)
         if not line or line.isspace():
             return
@@ -180,12 +186,12 @@ class OutputParser:
             if record is not None:
                 yield record
         if header is not None:
-            yield from self._several(line, header, prefix)
+            yield from self._several(line, header, prefix, headers)
 
-    def _several(self, line: str, header: Header, prefix: Prefix) -> Iterator[Record]:
+    def _several(self, line: str, header: Header, prefix: Prefix, headers: int) -> Iterator[Record]:
         """Give the records of a line from its first header on."""
         before = line[: header.start]
-        while True:
+        for _ in range(headers):
             end = layout.next_header(line, header.end)
             body = line[header.end : end if end != -1 else header.end + MAX_LINE]
             record = self._with_header(header[:4], without_joint(body, before) if end != -1 else body)
@@ -319,10 +325,3 @@ class StreamParser:
                 yield from self._reader.flush()
                 continue
             yield from self._reader.feed(line.decode("utf-8", "replace"))
-
-
-@cache
-def record_types() -> frozenset[str]:
-    """Give the types that records can have."""
-    from_templates = {event for row in rows() for event in (row["event"], *row.get("elsewhere", {}).values())}
-    return frozenset(from_templates | _OTHER_TYPES | OutputParser.PATTERNS.keys())
