@@ -51,7 +51,11 @@ ROWS = [
         "monitoring.silence",
         "monitoring.track",
         "monitoring.parser",
+        "monitoring.record_types",
         "monitoring._log_layout",
+        "monitoring._log_prefix",
+        "monitoring._meaning",
+        "monitoring._multiline",
         "monitoring._templates",
         "metering.connection",
         "metering.ledger",
@@ -98,12 +102,14 @@ def _imports(file: Path) -> set[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for inner in ast.walk(node)
     }
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         if node in skipped:
             continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("frp_wrapper"):
-            found.add((node.module or "").removeprefix("frp_wrapper").lstrip("."))
+            base = (node.module or "").removeprefix("frp_wrapper").lstrip(".")
+            inner = {f"{base}.{alias.name}".lstrip(".") for alias in node.names} & _modules().keys()
+            found |= inner or {base}
     return found - {""}
 
 
