@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -410,6 +411,22 @@ def test_without_orjson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         files.append([line[45:] for line in (tmp_path / name).read_bytes().splitlines()])  # without the time
         monkeypatch.setitem(sys.modules, "orjson", None)
     assert files[0] == files[1]
+
+
+GUIDE = (Path(__file__).parents[1] / "docs" / "logging.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
+def test_the_guide_runs(block: str, tmp_path: Path) -> None:
+    """Each example of the guide runs as it stands, but for the place of the file, and says nothing but what it logs."""
+    source = block.replace("/var/log/frp", str(tmp_path))
+    result = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert "Traceback" not in result.stderr
+    if "json_file" in block:
+        example = re.search(r"```text\n(.*?)```\n\n```json\n(.*?)```", GUIDE, re.DOTALL)
+        assert example
+        assert result.stderr[12:] == example[1][12:]
+        assert (tmp_path / "tunnels.jsonl").read_text()[44:] == example[2][44:]
 
 
 @pytest.mark.integration
