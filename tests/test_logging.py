@@ -288,8 +288,8 @@ def test_console_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (second["event"], second["tunnel_id"], second["level"]) == ("by structlog", "api", "warning")
     assert (tmp_path / "logs" / "frp.jsonl").stat().st_mode & 0o777 == 0o600
     printed = capsys.readouterr().err.splitlines()
-    assert printed[0][13:] == "info     web          tunnel_created           local_port=3000 (test)"
-    assert printed[1][13:] == "warning  api          by structlog             (test)"
+    assert printed[0][13:] == f"info     {'web':18} {'tunnel_created':32} local_port=3000 (test)"
+    assert printed[1][13:] == f"warning  {'api':18} {'by structlog':32} (test)"
 
 
 HOSTILE = "a\n12:00:00.000 info forged\r\x1b[2J\x9b2J\u2028\u202e\x00\x7f"

@@ -12,8 +12,8 @@ from frp_wrapper.monitoring.log_fold import Record
 __all__ = ["Console"]
 
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
-_TUNNEL_WIDTH = 12
-_EVENT_WIDTH = 24
+_TUNNEL_WIDTH = 18
+_EVENT_WIDTH = 32
 _ENDS_A_WORD = frozenset(" =\"'")
 
 
