@@ -103,7 +103,7 @@ class FRPLogger:
             "error_occurred",
             error_type=type(error).__name__,
             error_message=printed(error),
-            context=dict(context or {}),
+            context={} if context is None else context,
         )
 
     def log(self, level: LogLevel, event: str, /, **fields: Any) -> None:
