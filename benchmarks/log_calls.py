@@ -9,6 +9,7 @@ the others do neither. (The name is not ``logging``, which would stand before th
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import logging.handlers
@@ -245,8 +246,17 @@ def measure(group: str, name: str) -> float:
             began = time.process_time_ns()
             run(count)
             taken.append((time.process_time_ns() - began) / count)
-            unconfigure_logging()
+        unconfigure_logging()
+        expected = 0 if group == "filtered" else 200 + REPEATS * count
+        if written(Path(folder)) != expected:  # what does nothing is fast
+            raise SystemExit(f"{name}: {written(Path(folder))} records were written, not {expected}")
     return statistics.median(taken) - loop(count)
+
+
+def written(folder: Path) -> int:
+    """Count the lines of all files."""
+    unpack = {True: gzip.decompress, False: bytes}
+    return sum(unpack[path.suffix == ".gz"](path.read_bytes()).count(b"\n") for path in folder.iterdir())
 
 
 def loop(count: int) -> float:
