@@ -24,7 +24,7 @@ _MAX_DAMAGED_LINE = 16384
 """Characters that are looked at of a line that does not begin with a header as frp writes it."""
 _MAX_MENDED = 4096
 """Characters of a message without a template that are looked at more closely."""
-_MAX_FOREIGN = 16
+_MAX_FOREIGN = 6
 """Records of other programs, in the layout of frp's, that may stand in a line before its first."""
 _COMPACT = "] [proxy] ["
 _MIN_WITHOUT_HEADER = 20
