@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything a clone can do, with its own set-up: ``python3 dev.py demo|test|test-fast|lint|docs``.
+"""Everything a clone can do, with its own set-up: ``python3 dev.py demo|test|test-fast|lint|docs|bench``.
 
 Needs Python 3.11 or later, and Go (or pip, which can bring it) where no release of frp can be fetched. The first run
 makes a virtual environment in ``.venv``; later ones use it again.
@@ -86,7 +86,13 @@ def docs(arguments: list[str]) -> int:
     return run(PYTHON, "docs/generate.py", *arguments)
 
 
-COMMANDS = {"demo": demo, "test": test, "test-fast": test_fast, "lint": lint, "docs": docs}
+def bench(arguments: list[str]) -> int:
+    """Measure what is often done, beside what others do it with."""
+    prepare("[bench]")
+    return run(PYTHON, "-m", "benchmarks", *arguments)
+
+
+COMMANDS = {"demo": demo, "test": test, "test-fast": test_fast, "lint": lint, "docs": docs, "bench": bench}
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What does it cost to be watched?  ``python benchmarks/overhead.py``
+"""What does it cost to be watched?  ``python -m benchmarks.overhead``
 
 Sends the same load through three tunnels of one client: not metered, metered by the kernel's counters, and relayed. All
 run in one process tree, in turns, several rounds; what is printed are medians and their ratio to the tunnel that is not

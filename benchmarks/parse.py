@@ -1,8 +1,8 @@
-"""How fast are frp's lines read?  ``python benchmarks/parse.py``
+"""How fast are frp's lines read?  ``python -m benchmarks.parse``
 
 One line for each template of every version, with the frequent ones twenty times, in random order; three ways in one run:
 our parser (which gives names and values), one regular expression of all templates, and all templates tried in turn (what
-most scripts do). What is printed are the best of five rounds, process CPU time.
+most scripts do).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import random
 import re
-import time
 from collections.abc import Callable
 from importlib.resources import files
 
+from benchmarks.compare import Row, Way, nanoseconds, show
 from frp_wrapper.monitoring.parser import OutputParser
 
 HEADER = "2026-01-02 03:04:05.678 [I] [client/control.go:172] [0123456789abcdef] "
@@ -27,7 +27,7 @@ FREQUENT = (
 )
 PLACEHOLDER = re.compile(r"%[-+]?\d*[a-zA-Z]")
 LAYOUT = r"(\S+ \S+) \[([TDIWE])\] \[([^\]]+)\] (?:\[([0-9a-f]{16})\] )?(?:\[([^\]]+)\] )?"
-ROUNDS = 5
+SAMPLE_LINES = 2000
 
 
 def templates() -> list[str]:
@@ -71,27 +71,25 @@ def in_turn() -> Callable[[str], object]:
     return parse
 
 
-def seconds(parse: Callable[[str], object], load: list[str]) -> float:
-    for line in load[:2000]:
-        parse(line)
-    best = float("inf")
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        for line in load:
-            parse(line)
-        best = min(best, time.process_time() - began)
-    return best / len(load)
-
-
-def main() -> None:
-    load = lines()
-    base = seconds(ours(), load)
-    print(f"{'way':40}{'µs a line':>12}{'to ours':>10}")
-    print(f"{'ours':40}{base * 1e6:12.1f}{1:10.1f}")
-    for name, make in (("one regular expression of all", combined), ("all tried in turn", in_turn)):
-        taken = seconds(make(), load[: len(load) // 4])
-        print(f"{name:40}{taken * 1e6:12.1f}{taken / base:10.1f}")
+def rows() -> list[Row]:
+    load = lines()[:SAMPLE_LINES]
+    names = {
+        "ours": ours(),
+        "one regular expression of all": combined(),
+        "all patterns tried in turn": in_turn(),
+    }
+    taken = nanoseconds(
+        {
+            name: Way("for line in load: parse(line)", {"parse": parse, "load": load}, len(load))
+            for name, parse in names.items()
+        }
+    )
+    mine = taken.pop("ours") / 1000
+    aims = {"one regular expression of all": 2.0, "all patterns tried in turn": 50.0}
+    return [
+        Row("parse a line", mine, "µs", name, value / 1000, times=aims[name]) for name, value in taken.items()
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    show(rows())

@@ -7,20 +7,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from frp_wrapper._expose import ANSWER_TIMEOUT, Exposing
 from frp_wrapper.checks import check
 from frp_wrapper.client_run import ClientRun
 from frp_wrapper.config import ClientConfig, ClientOptions, TunnelConfig, VisitorConfig
 from frp_wrapper.errors import FRPError, ProcessError, TimeoutError, TunnelError
+from frp_wrapper.failures import SERVICE_DOWN
 from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import find
 from frp_wrapper.monitoring.events import EventEmitter, EventType
-from frp_wrapper.monitoring.log_output import mask_secret
+from frp_wrapper.monitoring.log_mask import mask_secret
 from frp_wrapper.monitoring.log_ring import LogRing
 from frp_wrapper.monitoring.registry import default_registry
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
+
+if TYPE_CHECKING:
+    from frp_wrapper.metering.probe import ProbeResult
 
 __all__ = ["FRPClient"]
 
@@ -133,9 +137,15 @@ class FRPClient(Exposing):
 
     @property
     def login_error(self) -> FRPError | None:
-        """Why the last try to log in failed; None since it worked."""
+        """Why frpc is not logged in: the last try failed, or the server has fallen silent; None while it is."""
         run = self._run
         return run.session.login_error if run else None
+
+    @property
+    def server_latency(self) -> float | None:
+        """Seconds of a round trip to the server, from frpc's heartbeats, smoothed; None: not measured (yet)."""
+        run = self._run
+        return run.pulse.latency if run else None
 
     @property
     def dropped_events(self) -> int:
@@ -234,10 +244,7 @@ class FRPClient(Exposing):
         """Wait until a tunnel or visitor has a status; use `Tunnel.wait`."""
         run = self._run
         if run is not None:
-            final = {status, TunnelStatus.CLOSED}
-            if status is TunnelStatus.ONLINE:
-                final.add(TunnelStatus.ERROR)
-            run.session.wait_until(lambda: endpoint.status in final, timeout)
+            run.session.wait_until(lambda: _is_settled(endpoint, status), timeout)
         if endpoint.status is status:
             return
         if endpoint.error is not None:
@@ -245,6 +252,12 @@ class FRPClient(Exposing):
         if endpoint.status is TunnelStatus.CLOSED:
             raise TunnelError(f"{endpoint.id!r} is closed and cannot become {status.value}", reason="closed")
         raise self._too_slow(endpoint, status, timeout)
+
+    def probe(self, tunnel: Tunnel, timeout: float) -> ProbeResult:
+        """Visit a tunnel through its public address; use `Tunnel.probe`."""
+        from frp_wrapper.metering.probe import probe  # noqa: PLC0415 - ssl, which most programs do not need
+
+        return probe(tunnel, timeout)
 
     def notify(self, event_type: EventType, data: Mapping[str, Any]) -> None:
         """Queue an event for the handlers in `events`; for monitors."""
@@ -307,3 +320,11 @@ class FRPClient(Exposing):
             f"{endpoint.id!r} is {endpoint.status.value} and did not become {status.value} within {timeout:g} s{why}",
             hint=last.hint if last else "Wait longer, or look at the server.",
         )
+
+
+def _is_settled(endpoint: Endpoint, wanted: TunnelStatus) -> bool:
+    """Say whether waiting any longer is useless: what the server refuses needs a change, a local service only a start."""
+    if endpoint.status in (wanted, TunnelStatus.CLOSED):
+        return True
+    refused = endpoint.error is not None and endpoint.error.reason != SERVICE_DOWN
+    return wanted is TunnelStatus.ONLINE and refused

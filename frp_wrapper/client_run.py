@@ -18,10 +18,14 @@ from frp_wrapper.frp.binary import binary_version
 from frp_wrapper.frp.cache import version_key
 from frp_wrapper.frp.frpc import Frpc, Record
 from frp_wrapper.frp.toml import proxy_table, visitor_table
+from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.services import ServiceWatch
 from frp_wrapper.metering.tunnel_meters import Metering
-from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter, EventType
+from frp_wrapper.monitoring.event_types import EventType, connection_data
+from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
 from frp_wrapper.monitoring.log_ring import LogRing
 from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
+from frp_wrapper.pulse import Pulse
 from frp_wrapper.session import Session
 from frp_wrapper.status_watch import StatusWatch
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelOwner, TunnelStatus, Visitor
@@ -29,6 +33,14 @@ from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelOwner, TunnelStatus, Visi
 _CRASHES = 3
 """Ends of frpc without a login in between after which a login is given up."""
 _LEVELS = {level.value: level for level in LogLevel}
+_CONNECTION_EVENTS = {
+    "opened": EventType.CONNECTION_OPENED,
+    "closed": EventType.CONNECTION_CLOSED,
+    "broken": EventType.CONNECTION_CLOSED,
+    "failed": EventType.CONNECTION_FAILED,
+}
+_NEW_LINE = frozenset({"client_connected", "client_disconnected", "connecting", "reconnecting"})
+"""Lines after which nothing answers the heartbeats of before."""
 _HINTS = frozenset({"tunnel_connected", "client_connected", "tunnel_error"})
 """Lines of frpc after which its status has something new to tell."""
 
@@ -45,6 +57,7 @@ class ClientRun:
 
     def __init__(self, config: ClientConfig, path: Path, events: EventEmitter, log_lines: LogRing) -> None:
         self._config = config
+        self._events = events
         self._logger = FRPLogger("frpc")  # at info: debug lines come with every connection
         self._closing = threading.Event()
         self._crashes = 0
@@ -56,10 +69,16 @@ class ClientRun:
         self.changes = 0
         """Grows with every change of state, before handlers are told of it."""
         self.session = Session(config.server, config.user, self._on_change, _listens)
+        self.pulse = Pulse()
         version = version_key(binary_version(path))
         self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)
-        self._metering = Metering(config, self.frpc)
+        self._metering = Metering(config, self.frpc, self._on_connection, self._wants_connections)
         self._watch = StatusWatch(config.server, self.session, self.frpc, self._metering.reopen)
+        self._services = ServiceWatch(
+            config.server,
+            lambda: self.session.endpoints(Tunnel),
+            lambda tunnel, up: self.session.set_service(tunnel, up=up),
+        )
 
     def start(self) -> None:
         """Start frpc and the threads.
@@ -75,6 +94,8 @@ class ClientRun:
             raise
         self._dispatcher.start()
         self._watch.start()
+        self._services.start()
+        self._metering.start()
 
     @property
     def dropped_events(self) -> int:
@@ -92,6 +113,7 @@ class ClientRun:
         self._closing.set()
         self.session.end()
         self._watch.stop()
+        self._services.stop()
         self._metering.close()  # while the sidecar can still tell the last connections
         self.frpc.stop()
         for endpoint in self.session.endpoints(Endpoint):
@@ -213,21 +235,46 @@ class ClientRun:
             message=record["message"],
             server=self._config.server,
         )
+        if record["type"] in _NEW_LINE:
+            self.pulse.reset()
         self._log_lines.add(record)
         self.session.apply(record)
         self._metering.on_record(record)
         if record["type"] in _HINTS:
             self._watch.hint()
 
+    def on_heartbeat(self, record: Record) -> None:
+        """Take in a heartbeat of frpc, or its answer."""
+        if self.pulse.note(record) and self.session.hear_again():
+            self._watch.hint()
+
+    def patience(self) -> float | None:
+        """Wait for the answer to a heartbeat until it is overdue."""
+        return self.pulse.wait()
+
+    def on_quiet(self) -> None:
+        """Note that the server does not answer."""
+        if self.pulse.is_overdue():
+            self.session.fall_silent()
+
     def on_started(self, pid: int) -> None:
         """Nothing to do: the login tells."""
 
     def on_ended(self, last_words: str) -> None:
         """Note that frpc is away; the sidecar starts it again."""
+        self.pulse.reset()
         self.session.log_out("frpc_ended")
         with self.session.changed:
             self._crashes = 0 if self.session.logins else self._crashes + 1
             self.session.changed.notify_all()
+
+    def _on_connection(self, name: str, kind: str, connection: Connection) -> None:
+        event = _CONNECTION_EVENTS[kind]
+        if self._events.is_heard(event):
+            self.session.tell_connection(event, name, connection_data(event, connection))
+
+    def _wants_connections(self) -> bool:
+        return self._events.is_heard(EventType.CONNECTION_OPENED)
 
     def on_repaired(self) -> None:
         """Have the relay set up again."""

@@ -19,11 +19,33 @@ def refusal(name: str, text: str) -> TunnelError:
     return TunnelError(f"the server refuses tunnel {name!r}: {text}", reason=reason.code, hint=reason.hint)
 
 
+def silent(server: str) -> ConnectionFailedError:
+    """Give the exception for a server that has been there and does not answer."""
+    reason = REASONS["server_silent"]
+    return ConnectionFailedError(
+        f"frps at {server} does not answer any more", reason=reason.code, hint=reason.hint
+    )
+
+
 TRANSIENT = frozenset(
     {"server_unreachable", "server_timeout", "unknown_host", "server_closed", "network_unreachable"}
     & REASONS.keys()
 )
 """Reasons for a failed login that may go away by themselves."""
+
+
+SERVICE_DOWN = "local_service_down"
+UNHEALTHY = frozenset({SERVICE_DOWN, "health_check_failed"})
+"""Reasons that lie with the local service, not with the server."""
+
+
+def service_down(name: str, address: str) -> TunnelError:
+    """Give the exception for a tunnel that leads to a local service which accepts no connections."""
+    return TunnelError(
+        f"nothing listens at {address}, where tunnel {name!r} leads",
+        reason=SERVICE_DOWN,
+        hint=REASONS[SERVICE_DOWN].hint,
+    )
 
 
 def unhealthy(name: str) -> TunnelError:

@@ -52,8 +52,12 @@ _REASONS = (
            "Start the local service, or correct local_host and local_port."),
     Reason("name_in_use", "Another client, or another tunnel of this one, uses this name on the server.",
            "Choose another name, set user so that names of different users differ, or close the other tunnel."),
+    Reason("nat_hole_failed", "The two sides found no direct way through their routers.",
+           "Give the visitor a fallback_to, or use stcp: some routers (HardNAT on both sides) let nothing through."),
     Reason("network_unreachable", "This machine has no route to the server.",
            "Check the network connection, VPN and routes of this machine."),
+    Reason("no_route", "No tunnel has the domain and path that somebody asked the server for.",
+           "Compare with custom_domains or subdomain of the tunnel; a request for an address alone is mostly a scanner's."),
     Reason("not_allowed", "The owner of the tunnel does not allow visitors of this user.",
            "Ask the owner to add this user to allow_users."),
     Reason("not_online", "The tunnel that this visitor wants is not online.",
@@ -81,6 +85,8 @@ _REASONS = (
     Reason("server_error", "The server had a fault of its own.", "Look at the server's log, and try again."),
     Reason("server_plugin_error", "A plugin of the server refused this, or did not answer.",
            "Ask whoever runs the server; its log names the plugin."),
+    Reason("server_silent", "The connection to the server stands, but nothing comes back through it.",
+           "Wait a moment: it recovers by itself if the network does. Else look at the network and at the server's load."),
     Reason("server_timeout", "The server does not answer.",
            "Check host and port, that frps runs, and that no firewall drops the packets."),
     Reason("server_unreachable", "Nothing listens at the server's address and port.",
@@ -89,6 +95,8 @@ _REASONS = (
            "Use custom_domains, or set subDomainHost on the server."),
     Reason("tls_error", "The encrypted connection to the server could not be set up.",
            "Check trusted_ca_file, server_name and the certificates of both sides, and the clock of this machine."),
+    Reason("too_many_open_files", "The program has as many connections and files open as the system allows it.",
+           "Raise the limit (ulimit -n, or LimitNOFILE in its systemd unit), and look what opens so many connections."),
     Reason("unknown", "The reason is not known to this program.",
            "Read the text above; the log of the server may say more."),
     Reason("unknown_client", "The server does not know this client (any more): it was restarted, perhaps.",
@@ -109,7 +117,12 @@ _REASONS = (
     Reason("cache_not_writable", "frp cannot be stored.",
            "Make room, or name another folder by FRP_WRAPPER_CACHE."),
     Reason("closed", "The tunnel was closed while something waited for it.", "Open it again."),
+    Reason("connection_broken", "The local service broke a visitor's connection off.",
+           "Look at the local service: it has crashed, or it does not like what the visitor sent."),
     Reason("connection_failed", "The connection to the server failed.", "Read what frpc said."),
+    Reason("dashboard_port", "The dashboard cannot listen at this port.",
+           "Use another port, or port=0 for any that is free."),
+    Reason("dashboard_started", "The dashboard runs already.", "Call stop() first."),
     Reason("error", "Something failed.", "Read the message."),
     Reason("forked", "The client belongs to the process that this one was forked from.",
            "Make a client of your own in the child process."),
@@ -122,12 +135,18 @@ _REASONS = (
     Reason("open_server", "A server that is reachable from elsewhere has no token.",
            "Give auth_token, or leave it None for a random one."),
     Reason("own_admin_port", "The tunnel would lead to frpc's own admin API.", "Expose the port of your service."),
+    Reason("own_dashboard_port", "The tunnel would lead to this program's own dashboard.",
+           "Expose the port of your service. To reach the dashboard from elsewhere, use ssh -L."),
     Reason("process_error", "A program does not start or does not stay up.", "Read its last words."),
     Reason("refused_by_frpc", "frpc does not accept the tunnel.", "Correct the option that frpc names."),
     Reason("timeout", "There was no answer in time.", "Wait longer, or look at the server."),
+    Reason("token_needed", "Others can reach the dashboard at this address, so it needs a token of your own.",
+           "Give token=, or stay at host='127.0.0.1'."),
     Reason("too_many_relayed", "The relay of this client has no room for another tunnel.",
            "Use meter='passive', or another client."),
     Reason("tunnel_error", "The tunnel failed.", "Read the message."),
+    Reason("weak_token", "The dashboard's token could be guessed, or has characters that a cookie cannot carry.",
+           "Leave it out for a random one, or make one: secrets.token_urlsafe()."),
 )  # fmt: skip
 
 REASONS: Mapping[str, Reason] = MappingProxyType({reason.code: reason for reason in _REASONS})
@@ -150,6 +169,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
     # what frps answers to a new tunnel
     (r"proxy \[.*?\] already exists", "name_in_use"),
     (r"proxy name \[.*?\] is already in use", "name_in_use"),
+    (r"ProxyName \[.*?\], already in use", "name_in_use"),
+    (r"remote_port \[\d+\] isn't allowed", "port_not_allowed"),
     ("port already used", "port_in_use"),
     ("port not allowed", "port_not_allowed"),
     ("port unavailable", "port_unavailable"),
@@ -185,24 +206,39 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (r"(?:visitor|xtcp) connection of \[.*?\] auth failed", "auth_failed"),
     # the network and the local machine
     ("connect to local service", "local_service_down"),
-    ("address already in use", "port_in_use"),
+    ("too many open files", "too_many_open_files"),
+    ("no route found|no such domain", "no_route"),
+    (r"address already in use|Only one usage of each socket address", "port_in_use"),
     ("x509:|tls: |certificate", "tls_error"),
     ("no such host|server misbehaving|Temporary failure in name resolution", "unknown_host"),
-    ("connection refused", "server_unreachable"),
-    ("network is unreachable|no route to host", "network_unreachable"),
-    ("i/o timeout|context deadline exceeded|timed out", "server_timeout"),
+    ("connection refused|actively refused it", "server_unreachable"),
+    ("network is unreachable|no route to host|unreachable network", "network_unreachable"),
+    (
+        "(?:i/o|write) timeout|deadline exceeded|timed out|i/o deadline reached|no recent network|did not properly respond",
+        "server_timeout",
+    ),
     ("session shutdown|malformed HTTP|invalid protocol version|magic", "protocol_mismatch"),
-    (r"connection reset by peer|broken pipe|(?:^|\W)EOF\b", "server_closed"),
+    (r"connection reset by peer|forcibly closed|broken pipe|stream closed|(?:^|\W)EOF\b", "server_closed"),
     ("unknown field|unmarshal|parse error|toml:|yaml:|strict mode", "config_invalid"),
 )
 """Regular expressions for texts, in order of trial, and the code of each."""
 
-_PATTERN = re.compile("|".join(f"({text})" for text, _ in TEXTS))
+_GROUP = re.compile(r"\([^)]*\)|\{[^}]*\}|\[[^\]]*\]")
+_LITERAL = re.compile(r"(?<!\\)[\w ,:'/-]+(?![?*{\w])")
+
+
+def _search(text: str, code: str) -> tuple[str, re.Pattern[str], Reason]:
+    """Give what to look for: a literal of every text that fits, which is cheap to look for, and then the expression."""
+    return max(_LITERAL.findall(_GROUP.sub("*", text)), key=len), re.compile(text), REASONS[code]
+
+
+_SEARCHES = [_search(part, code) for text, code in TEXTS for part in re.split(r"\|(?![^(]*\))", text)]
 
 
 def explain(text: str) -> Reason:
     """Give the reason behind an error text of frp; the one with code ``unknown`` when it is not known."""
-    match = _PATTERN.search(text[:_LONGEST])
-    if match is None:
-        return REASONS["unknown"]
-    return REASONS[TEXTS[match.lastindex - 1][1]] if match.lastindex else REASONS["unknown"]
+    text = text[:_LONGEST]
+    for literal, pattern, reason in _SEARCHES:
+        if literal in text and pattern.search(text) is not None:
+            return reason
+    return REASONS["unknown"]

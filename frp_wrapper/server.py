@@ -237,6 +237,13 @@ class FRPServer:
     def on_repaired(self) -> None:
         """Nothing of ours lives in the sidecar."""
 
+    def patience(self) -> float | None:
+        """Nothing is awaited from frps."""
+        return None
+
+    def on_quiet(self) -> None:
+        """Never called."""
+
 
 def _refuse_open_server(config: ServerConfig) -> None:
     if config.auth_token or _is_loopback(config.bind_host):

@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from frp_wrapper.errors import FRPError, TunnelError
-from frp_wrapper.failures import login_error, refusal, unhealthy
+from frp_wrapper.failures import (
+    SERVICE_DOWN,
+    UNHEALTHY,
+    login_error,
+    refusal,
+    service_down,
+    silent,
+    unhealthy,
+)
+from frp_wrapper.lifeline import FLAPPING_WINDOW
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor, public_addresses
 
@@ -61,11 +70,13 @@ class Session:
         self._clock = clock
         self._endpoints: dict[str, Endpoint] = {}
         self._logged_in_since: float | None = None
+        self._silent = False
         self._ended = False
         self.changed = threading.Condition(threading.RLock())
         """Held while anything here changes, and notified after."""
         self.login_error: FRPError | None = None
-        """Why the last try to log in failed; None since it worked."""
+        """Why frpc is not logged in: why the last try failed, or that the server has fallen silent; None since it is."""
+        self._failed_logins = 0
         self.logins = 0
         """How often frpc has logged in; more than one means that it had to come back."""
 
@@ -142,7 +153,7 @@ class Session:
     def apply_status(self, statuses: Mapping[str, Status]) -> None:
         """Take in an answer of the admin API; ``{}`` means not logged in, unless there are no tunnels."""
         with self.changed:
-            if self._ended:
+            if self._ended or self._silent:  # frpc would still call its tunnels running
                 return
             tunnels = self.endpoints(Tunnel)
             if statuses and not self.connected:
@@ -155,15 +166,51 @@ class Session:
                     self._apply_tunnel_status(tunnel, status)
             self.changed.notify_all()
 
+    def set_service(self, tunnel: Tunnel, *, up: bool) -> None:
+        """Note whether the local service of a tunnel accepts connections."""
+        with self.changed:
+            if self._ended or tunnel.service_is_up is up:
+                return
+            tunnel.service_is_up = up
+            was_down = tunnel.error is not None and tunnel.error.reason == SERVICE_DOWN
+            if tunnel.status is TunnelStatus.ONLINE or was_down:
+                self._set_online(tunnel)
+            self.changed.notify_all()
+
+    def tell_connection(self, event: EventType, name: str, data: Mapping[str, Any]) -> None:
+        """Tell what a connection of a tunnel did."""
+        with self.changed:
+            endpoint = self._endpoints.get(name)
+            if endpoint is not None:
+                self._tell(event, endpoint, **data)
+
     def end(self) -> None:
         """Take in nothing any more: frpc is being ended, and what it still says must not bring anything back."""
         with self.changed:
             self._ended = True
             self.log_out("closed")
 
-    def log_out(self, cause: str) -> None:
-        """Note that frpc is not logged in any more: ``server_lost``, ``frpc_ended`` or ``closed``."""
+    def fall_silent(self) -> None:
+        """Note that the server does not answer; frpc itself does not know yet, and may never have to."""
         with self.changed:
+            if self.connected:
+                self.log_out("server_silent")
+                self._silent = True
+                self.login_error = silent(self._server)
+
+    def hear_again(self) -> bool:
+        """Note an answer of the server; True when it had fallen silent."""
+        with self.changed:
+            if not self._silent or self._ended:
+                return False
+            self._log_in(anew=False)
+            self.changed.notify_all()
+        return True
+
+    def log_out(self, cause: str) -> None:
+        """Note that frpc is not logged in any more: ``server_lost``, ``server_silent``, ``frpc_ended`` or ``closed``."""
+        with self.changed:
+            self._silent = False
             if not self.connected:
                 return
             self._logged_in_since = None
@@ -173,18 +220,15 @@ class Session:
                 endpoint.set_status(TunnelStatus.OFFLINE)
                 if was_online:
                     self._tell(EventType.TUNNEL_DISCONNECTED, endpoint, cause=cause)
+                    self._tell_flapping(endpoint)
             self.changed.notify_all()
 
-    def fail_login(self, text: str) -> None:
-        """Note why a login failed; ``text`` is what frpc printed."""
-        with self.changed:
-            self.login_error = login_error(self._server, text)
-            self.changed.notify_all()
-
-    def _log_in(self) -> None:
+    def _log_in(self, *, anew: bool = True) -> None:
         self._logged_in_since = self._clock()
+        self._silent = False
         self.login_error = None
-        self.logins += 1
+        self._failed_logins = 0
+        self.logins += anew
         self._notify(EventType.CLIENT_CONNECTED, {"server": self._server, "logins": self.logins})
         for endpoint in self._endpoints.values():
             endpoint.set_status(TunnelStatus.STARTING)
@@ -196,21 +240,38 @@ class Session:
         elif status.status == "start error":
             self._set_error(tunnel, status.error)
         elif status.status == "check failed":
-            self._set_unhealthy(tunnel)
+            self._set_unhealthy(tunnel, unhealthy(tunnel.id))
 
     def _set_online(self, endpoint: Endpoint) -> None:
+        """Note that frps serves it, which makes it online unless there is nothing behind it."""
+        if isinstance(endpoint, Tunnel) and not endpoint.service_is_up:
+            where = f"{endpoint.config.local_host}:{endpoint.config.local_port}"
+            self._set_unhealthy(endpoint, service_down(endpoint.id, where))
+            return
+        was_ill = endpoint.error is not None and endpoint.error.reason in UNHEALTHY
         if endpoint.set_status(TunnelStatus.ONLINE):
             self._tell(EventType.TUNNEL_CONNECTED, endpoint)
+            if was_ill:
+                self._tell(EventType.HEALTH_CHANGED, endpoint, healthy=True, reason=None, hint=None)
+            self._tell_flapping(endpoint)
 
     def _set_error(self, endpoint: Endpoint, text: str) -> None:
         error = refusal(endpoint.id, text)
         if error.reason != "ignored" and endpoint.set_status(TunnelStatus.ERROR, error):
-            self._tell_error(endpoint, error, text)
+            self._tell(EventType.TUNNEL_ERROR, endpoint, **_described(error, text))
 
-    def _set_unhealthy(self, endpoint: Endpoint) -> None:
-        error = unhealthy(endpoint.id)
+    def _set_unhealthy(self, endpoint: Endpoint, error: FRPError) -> None:
         if endpoint.set_status(TunnelStatus.ERROR, error):
-            self._tell_error(endpoint, error, error.what)
+            self._tell(EventType.TUNNEL_ERROR, endpoint, **_described(error, error.what))
+            self._tell(
+                EventType.HEALTH_CHANGED, endpoint, healthy=False, reason=error.reason, hint=error.hint
+            )
+            self._tell_flapping(endpoint)
+
+    def _tell_flapping(self, endpoint: Endpoint) -> None:
+        if endpoint.lifeline.begins_to_flap():
+            changes = endpoint.lifeline.changes()
+            self._tell(EventType.TUNNEL_FLAPPING, endpoint, changes=changes, seconds=FLAPPING_WINDOW)
 
     def _tell(self, event: EventType, endpoint: Endpoint, **data: Any) -> None:
         known: dict[str, Any] = {"tunnel_id": endpoint.id}
@@ -221,9 +282,6 @@ class Session:
                 "url": endpoint.url,
             }
         self._notify(event, known | data)
-
-    def _tell_error(self, endpoint: Endpoint, error: FRPError, text: str) -> None:
-        self._tell(EventType.TUNNEL_ERROR, endpoint, error=text, reason=error.reason, hint=error.hint)
 
     def _named(self, record: Mapping[str, Any]) -> Endpoint | None:
         name = record.get("tunnel_id")
@@ -239,9 +297,20 @@ class Session:
     def _on_lost(self, record: Mapping[str, Any]) -> None:
         self.log_out("server_lost")
 
-    def _on_login_failed(self, record: Mapping[str, Any]) -> None:
+    def _on_login_rejected(self, record: Mapping[str, Any]) -> None:
         self.log_out("server_lost")
-        self.fail_login(record.get("error") or record["message"])
+        self.login_error = login_error(self._server, _text(record))
+
+    def _on_login_failed(self, record: Mapping[str, Any]) -> None:
+        """Take in the line that ends every failed try; one of a refusal stands before it in some versions."""
+        self._on_login_rejected(record)
+        self._failed_logins += 1
+        assert self.login_error is not None
+        self._notify(
+            EventType.CLIENT_RECONNECTING,
+            {"server": self._server, "attempt": self._failed_logins}
+            | _described(self.login_error, _text(record)),
+        )
 
     def _on_tunnel_up(self, record: Mapping[str, Any]) -> None:
         endpoint = self._named(record)
@@ -262,7 +331,7 @@ class Session:
                 self._set_online(visitor)
 
     def _on_visitor_error(self, record: Mapping[str, Any]) -> None:
-        text = record.get("error") or record["message"]
+        text = _text(record)
         named = self._named(record)
         for visitor in [named] if named else self.endpoints(Visitor):
             if named or (isinstance(visitor, Visitor) and f"{visitor.local_address}:" in text):
@@ -270,11 +339,11 @@ class Session:
 
     def _on_tunnel_error(self, record: Mapping[str, Any]) -> None:
         if (endpoint := self._named(record)) is not None:
-            self._set_error(endpoint, record.get("error") or record["message"])
+            self._set_error(endpoint, _text(record))
 
     def _on_health_failed(self, record: Mapping[str, Any]) -> None:
         if (endpoint := self._named(record)) is not None:
-            self._set_unhealthy(endpoint)
+            self._set_unhealthy(endpoint, unhealthy(endpoint.id))
 
 
 _HANDLERS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
@@ -284,7 +353,7 @@ _HANDLERS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
     "connecting": Session._on_lost,  # since frp 0.53 the only sign that the server is gone
     "reconnecting": Session._on_lost,
     "login_failed": Session._on_login_failed,
-    "login_rejected": Session._on_login_failed,
+    "login_rejected": Session._on_login_rejected,
     "login_failed_exit": Session._on_login_failed,
     "tunnel_connected": Session._on_tunnel_up,
     "visitor_started": Session._on_visitor_up,
@@ -292,6 +361,14 @@ _HANDLERS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
     "visitor_error": Session._on_visitor_error,
     "health_check_failed": Session._on_health_failed,
 }
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    return str(record.get("error") or record["message"])
+
+
+def _described(error: FRPError, text: str) -> dict[str, Any]:
+    return {"error": text, "reason": error.reason, "hint": error.hint}
 
 
 def _address_may_change(tunnel: Tunnel) -> bool:

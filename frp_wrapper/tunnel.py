@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from frp_wrapper.config import TunnelConfig, VisitorConfig
 from frp_wrapper.errors import FRPError
+from frp_wrapper.lifeline import Lifeline
 from frp_wrapper.monitoring.metrics import TunnelMetrics
 
 if TYPE_CHECKING:
-    from frp_wrapper.metering.connection import Connection
+    from frp_wrapper.metering.connection import Connection, Counts
+    from frp_wrapper.metering.probe import ProbeResult
 
 __all__ = ["Endpoint", "Tunnel", "TunnelStatus", "Visitor"]
 
@@ -30,7 +31,10 @@ class TunnelStatus(Enum):
     OFFLINE = "offline"
     """The server or frpc is away; it comes back by itself."""
     ERROR = "error"
-    """frps refuses the tunnel, or its health check fails; `Tunnel.error` says why. frpc tries again every 30 s."""
+    """frps refuses the tunnel, its health check fails, or nothing listens where it leads; `Tunnel.error` says which.
+
+    It is tried again by itself: what frps refuses every 30 s, the local service every second.
+    """
     CLOSED = "closed"
     """Closed by its owner."""
 
@@ -40,6 +44,9 @@ class TunnelMeter(Protocol):
 
     def read(self, tunnel_id: str) -> TunnelMetrics:
         """Give the numbers of this moment, without the uptime."""
+
+    def counts(self) -> Counts | None:
+        """Give the totals alone, which costs less; None: nothing counts."""
 
     def connections(self) -> list[Connection]:
         """Give the open connections."""
@@ -54,11 +61,18 @@ class TunnelMeter(Protocol):
 class TunnelOwner(Protocol):
     """The client behind a tunnel."""
 
+    @property
+    def server_latency(self) -> float | None:
+        """Seconds of a round trip to the server."""
+
     def close_endpoint(self, endpoint: Endpoint) -> None:
         """Take the tunnel or visitor down."""
 
     def wait_for(self, endpoint: Endpoint, status: TunnelStatus, timeout: float) -> None:
         """Wait until the tunnel or visitor has this status."""
+
+    def probe(self, tunnel: Tunnel, timeout: float) -> ProbeResult:
+        """Visit the tunnel through its public address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,8 @@ class Endpoint:
         self._name = name
         self._owner = owner
         self._status = TunnelStatus.STARTING
-        self._online_since: float | None = None
+        self.lifeline = Lifeline()
+        """When it was online, and how often it came and went."""
         self.error: FRPError | None = None
         """Why the status is ``error``; None otherwise."""
 
@@ -97,14 +112,14 @@ class Endpoint:
     @property
     def uptime(self) -> float:
         """Seconds since it last came online; 0.0 while it is not."""
-        since = self._online_since
-        return time.monotonic() - since if since is not None else 0.0
+        return self.lifeline.uptime
 
     def set_status(self, status: TunnelStatus, error: FRPError | None = None) -> bool:
         """Note a new status, for the client only; True when it changed."""
         changed = status is not self._status
-        if changed:
-            self._online_since = time.monotonic() if status is TunnelStatus.ONLINE else None
+        if status is TunnelStatus.CLOSED:
+            self.lifeline.end()
+        self.lifeline.note(up=status is TunnelStatus.ONLINE)
         self._status = status
         self.error = error
         return changed
@@ -140,6 +155,8 @@ class Tunnel(Endpoint):
         self.config = config
         self._meter = meter
         self._addresses: tuple[PublicAddress, ...] = ()
+        self.service_is_up = True
+        """False while the local service is known to accept no connections."""
 
     def __repr__(self) -> str:
         return f"<Tunnel {self.id} {self.config.tunnel_type} {self.url or '-'} {self.status.value}>"
@@ -169,11 +186,31 @@ class Tunnel(Endpoint):
         """A consistent copy of the numbers, taken now."""
         metrics = self._meter.read(self.id)
         metrics.uptime_seconds = self.uptime
+        metrics.reconnects = self.lifeline.reconnects
+        metrics.flaps = self.lifeline.flaps
+        metrics.uptime_percent = self.lifeline.uptime_percent
+        metrics.server_latency = self._owner.server_latency
         return metrics
+
+    @property
+    def counts(self) -> Counts | None:
+        """The totals of `metrics` alone, for who asks often; None: nothing counts."""
+        return self._meter.counts()
 
     def connections(self) -> list[Connection]:
         """Give the open connections; empty when nothing measures this tunnel (see ``metrics.source``)."""
         return self._meter.connections()
+
+    def probe(self, timeout: float = 5.0) -> ProbeResult:
+        """Visit it through its public address: the only proof that it works. The local service sees one more visitor.
+
+        Args:
+            timeout: Seconds that it may take.
+
+        Raises:
+            ConfigError: Only tunnels of types tcp, http and https have an address that can be visited.
+        """
+        return self._owner.probe(self, timeout)
 
     def recent_connections(self) -> list[Connection]:
         """Give the last closed connections, at most 256, newest last."""

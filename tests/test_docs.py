@@ -23,14 +23,25 @@ from tests.processes import start
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_page_of_errors_is_current() -> None:
-    """``docs/errors.md`` says what ``reasons.py`` says."""
+def test_generated_pages_are_current() -> None:
+    """Pages that are written from the code say what the code says."""
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "errors.md").read_text("utf-8") == module.errors()
+    assert {"errors.md", "event-types.md", "log-lines.md"} <= module.PAGES.keys()
+    for name, page in module.PAGES.items():
+        assert (ROOT / "docs" / name).read_text("utf-8") == page(), f"run `python3 dev.py docs` for {name}"
+
+
+def test_the_example_of_lines_of_frp(capsys: pytest.CaptureFixture[str]) -> None:
+    """The example of the page of log lines prints what it says."""
+    text = (ROOT / "docs" / "log-lines.md").read_text("utf-8")
+    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert block
+    exec(compile(block[1], "log-lines.md", "exec"), {})
+    assert capsys.readouterr().out == "tunnel_error web port_in_use\n"
 
 
 def test_every_reason_in_the_code_is_known() -> None:
@@ -49,6 +60,20 @@ def test_every_reason_in_the_code_is_known() -> None:
         ("token in login doesn't match token from configuration", "auth_failed"),
         ("dial tcp 1.2.3.4:7000: connect: connection refused", "server_unreachable"),
         ("Please upgrade your frpc version to at least 0.51.0", "version_mismatch"),
+        (
+            "dial tcp 1.2.3.4:7000: connectex: No connection could be made because the target machine actively refused it.",
+            "server_unreachable",
+        ),
+        (
+            "read tcp 1.2.3.4:1->5.6.7.8:2: wsarecv: An existing connection was forcibly closed by the remote host.",
+            "server_closed",
+        ),
+        ("i/o deadline reached", "server_timeout"),
+        ("missing v2 crypto negotiation", "protocol_error"),
+        ("type [http] not support when vhost_http_port is not set", "vhost_not_enabled"),
+        ("accept tcp [::]:80: accept4: too many open files", "too_many_open_files"),
+        ("unexpected EOF", "server_closed"),
+        ("no EOFs", "unknown"),
         ("something new", "unknown"),
         ("", "unknown"),
     ],

@@ -187,3 +187,20 @@ def test_a_handler_may_register_and_end_others() -> None:
     assert calls == ["later"]
     emitter.emit(CREATED, {})
     assert calls == ["later", "new"]
+
+
+def test_all_events_but_those_of_connections() -> None:
+    """A handler of all events is spared those of single connections unless it asks for them; nobody asks by accident."""
+    emitter = EventEmitter()
+    some: list[EventType] = []
+    every: list[EventType] = []
+    emitter.on_any(lambda event: some.append(event.type))
+    assert not emitter.is_heard(EventType.CONNECTION_OPENED)
+    with emitter.on_any(lambda event: every.append(event.type), connections=True):
+        assert emitter.is_heard(EventType.CONNECTION_OPENED)
+        for kind in (EventType.CONNECTION_OPENED, EventType.TUNNEL_CLOSED):
+            emitter.emit(kind, {})
+    emitter.emit(EventType.TUNNEL_CREATED, {})
+    assert some == [EventType.TUNNEL_CLOSED, EventType.TUNNEL_CREATED]
+    assert every == [EventType.CONNECTION_OPENED, EventType.TUNNEL_CLOSED]
+    assert [event.id for event in emitter.history()] == [1, 2, 3]

@@ -26,26 +26,44 @@ ROWS = [
     },
     {
         "monitoring.logger",
+        "monitoring.log_archive",
+        "monitoring.log_console",
+        "monitoring.log_fields",
         "monitoring.log_file",
+        "monitoring.log_fold",
+        "monitoring.log_gather",
+        "monitoring.log_mask",
         "monitoring.log_output",
         "monitoring.log_report",
         "monitoring.log_ring",
+        "monitoring.log_structlog",
         "monitoring.events",
         "monitoring.handlers",
         "monitoring.history",
         "monitoring.metrics",
         "monitoring.aggregator",
+        "monitoring.quantiles",
+        "monitoring.rates",
+        "_ticker",
+        "monitoring.counters",
         "monitoring.registry",
         "monitoring.rules",
         "monitoring.silence",
         "monitoring.track",
         "monitoring.parser",
+        "monitoring.record_types",
         "monitoring._log_layout",
+        "monitoring._log_prefix",
+        "monitoring._meaning",
+        "monitoring._multiline",
         "monitoring._templates",
         "metering.connection",
         "metering.ledger",
         "tunnel",
         "session",
+        "pulse",
+        "lifeline",
+        "monitoring.event_types",
     },
     {"sidecar", "metering.sockdiag", "frp", "files"},
     {"frp.supervisor", "frp.sidecar_process", "frp.frpc", "metering", "monitoring.monitor"},
@@ -84,12 +102,14 @@ def _imports(file: Path) -> set[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for inner in ast.walk(node)
     }
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         if node in skipped:
             continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("frp_wrapper"):
-            found.add((node.module or "").removeprefix("frp_wrapper").lstrip("."))
+            base = (node.module or "").removeprefix("frp_wrapper").lstrip(".")
+            inner = {f"{base}.{alias.name}".lstrip(".") for alias in node.names} & _modules().keys()
+            found |= inner or {base}
     return found - {""}
 
 

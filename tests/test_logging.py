@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import json
 import logging
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
-from frp_wrapper import FRPClient, FRPServer
+from frp_wrapper import ConfigError, FRPClient, FRPServer
 from frp_wrapper.monitoring import FRPLogger, LogLevel, configure_logging, unconfigure_logging
-from frp_wrapper.monitoring.log_file import RotatingFile
-from frp_wrapper.monitoring.log_output import mask_secret
+from frp_wrapper.monitoring.log_mask import mask_secret
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +76,9 @@ def test_the_host_is_left_alone() -> None:
         "from frp_wrapper.monitoring import FRPLogger\n"
         "logger = FRPLogger('x')\n"
         "logger.log_tunnel_event('a', 'b'); logger.log_error(ValueError('c')); logger.logger.warning('d')\n"
-        "assert not structlog.is_configured() and not logging.getLogger().handlers"
+        "FRPLogger('x.y').log_error(ValueError('c'))\n"
+        "assert not structlog.is_configured() and not logging.getLogger().handlers\n"
+        "assert not logging.getLogger('frp_wrapper').handlers"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (result.stdout, result.stderr) == ("", "")
@@ -119,16 +118,158 @@ def test_a_pipeline_that_raises() -> None:
     assert logger.failures == 1
 
 
-def test_a_console_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When stderr cannot be written the file still is, and nothing raises."""
-    configure_logging(json_file=tmp_path / "log")
-    monkeypatch.setattr(sys, "stderr", Path("/dev/full").open("w", buffering=1))  # noqa: SIM115 - it stands for stderr
+def test_any_field_may_be_given() -> None:
+    """No name of a field is taken by the logger; one that every record has gets another name."""
+    from structlog.testing import capture_logs
+
+    with capture_logs() as logs:
+        FRPLogger("test").log_tunnel_event("x", "web", level="high", self=1, number=2)
+        FRPLogger("test").log(LogLevel.INFO, "y", level="high", event="z", name="n", method_name="m")
+    assert logs[0] == {
+        "event": "x",
+        "log_level": "info",
+        "tunnel_id": "web",
+        "level_": "high",
+        "self": 1,
+        "number": 2,
+    }
+    assert logs[1] == {
+        "event": "y", "log_level": "info", "level_": "high", "event_": "z", "name": "n", "method_name": "m",
+    }  # fmt: skip
+
+
+def test_an_error_that_cannot_be_printed() -> None:
+    """Logging an exception does not raise another."""
+    from structlog.testing import capture_logs
+
+    class Bad(Exception):  # noqa: N818 - bad it is
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    with capture_logs() as logs:
+        FRPLogger("test").log_error(Bad())
+    assert logs[0]["error_message"] == "<Bad that cannot be printed>"
+
+
+@pytest.mark.parametrize("way", ["output", "host", "filtering host", "standard library"])
+def test_every_way_masks(
+    way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The secrets of a client leave by no way: not in fields, texts, errors, tracebacks, nor through `logger`."""
+    mask_secret("the-token-of-a-client")
+    if way == "output":
+        configure_logging(json_file=tmp_path / "log")
+    if way == "host":
+        structlog.configure()
+    if way == "filtering host":
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     logger = FRPLogger("test")
-    logger.log_tunnel_event("tunnel_created", "web")
-    assert logger.failures == 1
-    assert lines(tmp_path / "log")[0]["event"] == "tunnel_created"
-    with contextlib.suppress(OSError):
-        sys.stderr.close()
+    with caplog.at_level(logging.INFO):
+        logger.log_tunnel_event(
+            "with the-token-of-a-client", "web", event_data={"a": ["the-token-of-a-client"]}
+        )
+        logger.log_tunnel_event("x", "web", auth_token="another", context={"password": "another"})
+        logger.logger.bind(note="the-token-of-a-client").info("y", secret="another", tunnel_id="web")
+        logger.logger.info("the-token-of-a-client")
+        try:
+            raise ValueError("bad the-token-of-a-client")
+        except ValueError as error:
+            logger.log_error(error, {"tunnel_id": "web"})
+            logger.log(LogLevel.ERROR, "e", exc_info=True)
+            logger.logger.error("f", exc_info=error)
+    unconfigure_logging()
+    out, err = capsys.readouterr()
+    written = out + err + caplog.text + "".join(path.read_text() for path in tmp_path.iterdir())
+    assert "the-token-of-a-client" not in written
+    assert "another" not in written
+    assert written.count("error_occurred") >= 1
+    assert written.count("Traceback") >= 2
+    assert logger.failures == 0
+
+
+def test_the_host_keeps_its_exceptions() -> None:
+    """An exception without secrets reaches the host's processors as it is: they know how to show it."""
+    seen: list[dict[str, Any]] = []
+
+    def keep(_logger: object, _method: str, record: dict[str, Any]) -> dict[str, Any]:
+        seen.append(dict(record))
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[keep])
+    error = ValueError("bad")
+    FRPLogger("test").log(LogLevel.ERROR, "e", exc_info=error)
+    assert seen[0]["exc_info"] is error
+
+
+@pytest.mark.parametrize("way", ["output", "host", "standard library"])
+def test_a_level_filters_everywhere(way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The level of a logger holds for `logger` too, by every way, and may be changed."""
+    seen: list[str] = []
+
+    def keep(_logger: object, _method: str, record: dict[str, Any]) -> dict[str, Any]:
+        seen.append(record["event"])
+        raise structlog.DropEvent
+
+    if way == "output":
+        configure_logging("debug", console=False, json_file=tmp_path / "log")
+    if way == "host":
+        structlog.configure(processors=[keep], wrapper_class=structlog.stdlib.BoundLogger)
+    with caplog.at_level(logging.DEBUG):
+        logger = FRPLogger("test", LogLevel.WARNING)
+        logger.logger.info("no")
+        logger.logger.warning("yes")
+        logger.level = LogLevel.DEBUG
+        logger.logger.debug("now %s", "too")
+    unconfigure_logging()
+    seen += [record["event"] for path in tmp_path.iterdir() for record in lines(path)]
+    events = seen or [record.getMessage() for record in caplog.records]
+    assert len(events) == 2
+    assert "yes" in events[0]
+    assert "now" in events[1]
+
+
+def test_a_standard_handler_that_is_far_up() -> None:
+    """A handler on a logger between ours and the root hears; without any, nothing is printed, not even an error."""
+    heard: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    handler, between = Keep(), logging.getLogger("frp_wrapper.far")
+    between.addHandler(handler)
+    between.setLevel(logging.INFO)
+    try:
+        FRPLogger("far.away").log_tunnel_event("x", "web")
+    finally:
+        between.removeHandler(handler)
+        between.setLevel(logging.NOTSET)
+    assert heard == ["event='x' tunnel_id='web'"]
+
+
+def test_a_handler_that_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stderr, or a value, that logs while it is being written does not hang the program."""
+    logger = FRPLogger("test")
+
+    class Chatty:
+        def isatty(self) -> bool:
+            return False
+
+        def write(self, text: str) -> int:
+            logger.log_tunnel_event("written", "web", length=len(text))
+            return len(text)
+
+    class Value:
+        def __str__(self) -> str:
+            logger.log_tunnel_event("printed", "web")
+            return "value"
+
+    output = configure_logging(json_file=tmp_path / "log")
+    monkeypatch.setattr(sys, "stderr", Chatty())
+    logger.log_tunnel_event("x", "web", value=Value())
+    unconfigure_logging()
+    assert [record["event"] for record in lines(tmp_path / "log")] == ["printed", "written", "x", "written"]
+    assert output.lost == 2  # what came while stderr itself logged
 
 
 def test_console_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,134 +278,138 @@ def test_console_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     FRPLogger("test").log_tunnel_event("tunnel_created", "web", local_port=3000)
     FRPLogger("test").logger.warning("by structlog", tunnel_id="api")
     first, second = lines(tmp_path / "logs" / "frp.jsonl")
+    assert list(first) == ["timestamp", "level", "logger", "event", "tunnel_id", "local_port"]
     assert {
         "level": "info", "logger": "test", "event": "tunnel_created", "tunnel_id": "web", "local_port": 3000,
     }.items() <= first.items()  # fmt: skip
+    assert abs(datetime.fromisoformat(first["timestamp"]).timestamp() - time.time()) < 60
     assert first["timestamp"].endswith("+00:00")
     assert (second["event"], second["tunnel_id"], second["level"]) == ("by structlog", "api", "warning")
     assert (tmp_path / "logs" / "frp.jsonl").stat().st_mode & 0o777 == 0o600
-    assert "test: tunnel_created tunnel_id='web' local_port=3000" in capsys.readouterr().err
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[0][13:] == "info     web          tunnel_created           local_port=3000 (test)"
+    assert printed[1][13:] == "warning  api          by structlog             (test)"
+
+
+HOSTILE = "a\n12:00:00.000 info forged\r\x1b[2J\x9b2J\u2028\u202e\x00\x7f"
+
+
+def test_hostile_text_in_the_file(tmp_path: Path) -> None:
+    """A record is one line whatever way lines are split, can be printed safely, and gives the text as it was."""
+    configure_logging(console=False, json_file=tmp_path / "log")
+    FRPLogger("test").log_tunnel_event(HOSTILE, "한글", note=HOSTILE)
+    (record,) = lines(tmp_path / "log")
+    text = (tmp_path / "log").read_text("utf-8")
+    assert (record["event"], record["note"], record["tunnel_id"]) == (HOSTILE, HOSTILE, "한글")
+    assert text[:-1].replace("\x7f", "").isprintable()
+    assert "한글" in text
 
 
 def test_the_level_of_the_output(tmp_path: Path) -> None:
     """Records below the configured level are dropped, by whatever way they come."""
-    configure_logging("warning", console=False, json_file=tmp_path / "log")
+    configure_logging("WARNING", console=False, json_file=tmp_path / "log")
     FRPLogger("test").log_tunnel_event("a", "b")
     FRPLogger("test").logger.info("c")
     FRPLogger("test").log_error(ValueError("d"))
     assert [record["event"] for record in lines(tmp_path / "log")] == ["error_occurred"]
 
 
-def test_secrets_are_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither a field that names a secret nor a known secret inside a text is written."""
-    configure_logging(json_file=tmp_path / "log")
-    mask_secret('s3cr"et-token')
-    FRPLogger("test").log_tunnel_event(
-        "x", "web", auth_token="abc", http_password="def", message='said s3cr"et-token loudly'
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("level", "loud"), ("max_bytes", 0), ("max_age", 0), ("keep_bytes", -1), ("keep_age", float("nan"))],
+)
+def test_bad_arguments(name: str, value: Any, tmp_path: Path) -> None:
+    """What makes no sense is refused with a sentence that names it, and what is configured stays."""
+    before = configure_logging(console=False, json_file=tmp_path / "log")
+    with pytest.raises(ConfigError, match=f"{name}.*{value}"):
+        configure_logging(**{name: value})
+    FRPLogger("test").log_tunnel_event("x", "web")
+    before.flush()
+    assert len(lines(tmp_path / "log")) == 1
+
+
+def test_a_second_call_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    """Records go where the last call said, and the first file is closed with all that was counted for it."""
+    configure_logging(console=False, json_file=tmp_path / "one")
+    for _ in range(3):
+        FRPLogger("test").log_tunnel_event("x", "web")
+    configure_logging(console=False, json_file=tmp_path / "two")
+    FRPLogger("test").log_tunnel_event("x", "web")
+    unconfigure_logging()
+    unconfigure_logging()
+    assert [record.get("repeated") for record in lines(tmp_path / "one")] == [None, 2]
+    assert [record.get("repeated") for record in lines(tmp_path / "two")] == [None]
+
+
+def test_a_program_that_ends(tmp_path: Path) -> None:
+    """What waits and what was counted is written when a program ends without a word."""
+    code = (
+        "import sys; from frp_wrapper.monitoring import FRPLogger, configure_logging\n"
+        "configure_logging(console=False, json_file=sys.argv[1])\n"
+        "for event in ('a', 'b', 'b', 'b'): FRPLogger('x').log_tunnel_event(event, 'web')"
     )
-    written = (tmp_path / "log").read_text() + capsys.readouterr().err
-    for secret in ("abc", "def", 's3cr"et', 's3cr\\"et'):
-        assert secret not in written
-    assert "said *** loudly" in written
+    subprocess.run([sys.executable, "-c", code, tmp_path / "log"], check=True)
+    assert [(r["event"], r.get("repeated")) for r in lines(tmp_path / "log")] == [
+        ("a", None),
+        ("b", None),
+        ("b", 2),
+    ]
 
 
-def test_repeated_records_are_folded(tmp_path: Path) -> None:
-    """A record that repeats the one before is counted and told with the next, or at the end."""
-    configure_logging(console=False, json_file=tmp_path / "log")
+def test_repeated_records_are_folded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A record that repeats a recent one is counted, also when two alternate, and told at the end."""
+    configure_logging(json_file=tmp_path / "log")
     logger = FRPLogger("test")
     for _ in range(215):
         logger.log_tunnel_event("again", "web")
-    logger.log_tunnel_event("other", "web")
+        logger.log_tunnel_event("again", "api")
     logger.log_tunnel_event("other", "web")
     unconfigure_logging()
-    records = [(record["event"], record.get("repeated")) for record in lines(tmp_path / "log")]
-    assert records == [("again", None), ("again", 214), ("other", None), ("other", 1)]
+    records = [
+        (record["event"], record["tunnel_id"], record.get("repeated")) for record in lines(tmp_path / "log")
+    ]
+    assert records == [
+        ("again", "web", None), ("again", "api", None), ("other", "web", None),
+        ("again", "web", 214), ("again", "api", 214),
+    ]  # fmt: skip
+    printed = capsys.readouterr().err.splitlines()
+    assert [line.split()[2:] for line in printed[-2:]] == [
+        ["web", "again", "x214", "(test)"], ["api", "again", "x214", "(test)"],
+    ]  # fmt: skip
 
 
 def test_what_is_no_json(tmp_path: Path) -> None:
     """Values that JSON does not know are written as they print; nothing raises."""
     configure_logging(console=False, json_file=tmp_path / "log")
     FRPLogger("test").log_tunnel_event(
-        "x", "web", error=ValueError("bad"), where=Path("/tmp"), data=b"\xff", big=1 << 70
+        "x\ud800", "web", error=ValueError("bad"), where=Path("/tmp"), data=b"\xff", big=1 << 70
     )
-    (record,) = lines(tmp_path / "log")
-    assert (record["error"], record["where"]) == ("bad", "/tmp")
+    FRPLogger("test").log_tunnel_event("y", "\ud800", big=1 << 70)
+    unconfigure_logging()
+    first, second = lines(tmp_path / "log")
+    assert (first["event"], first["error"], first["where"], first["big"]) == (
+        "x\\ud800",
+        "bad",
+        "/tmp",
+        str(1 << 70),
+    )
+    assert (second["tunnel_id"], second["big"]) == ("\\ud800", str(1 << 70))
 
 
-def read_all(folder: Path) -> list[bytes]:
-    """Give the lines of a log and its older files."""
-    packed = [gzip.decompress(path.read_bytes()) for path in sorted(folder.glob("log.*.gz"))]
-    return b"".join([*packed, (folder / "log").read_bytes()]).splitlines()
-
-
-def test_rotation_loses_nothing(tmp_path: Path) -> None:
-    """A full file is set aside and compressed; every line of every thread is there, once."""
-    file = RotatingFile(tmp_path / "log", max_bytes=10_000, max_age=3600, keep_bytes=1 << 30)
-
-    def write(name: int) -> None:
-        for number in range(1000):
-            file.write(b"%d %d %s\n" % (name, number, b"x" * 40))
-
-    threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    file.close()
-    written = read_all(tmp_path)
-    assert len(written) == len(set(written)) == 4000
-    assert file.lost == 0
-    assert (tmp_path / "log").stat().st_size <= 10_000
-    assert not [path for path in tmp_path.iterdir() if path.name != "log" and path.suffix != ".gz"]
-
-
-def test_the_total_is_bounded(tmp_path: Path) -> None:
-    """Of older files the oldest go when all together are too large."""
-    file = RotatingFile(tmp_path / "log", max_bytes=5_000, max_age=3600, keep_bytes=12_000)
-    import os
-
-    for _ in range(100):
-        file.write(os.urandom(500).hex().encode() + b"\n")
-    file.close()
-    older = sorted(tmp_path.glob("log.*"))
-    assert all(path.suffix == ".gz" for path in older)
-    assert 6_000 < sum(path.stat().st_size for path in older) <= 12_000
-
-
-def test_what_a_killed_process_left_is_compressed(tmp_path: Path) -> None:
-    """A file that was set aside and not yet compressed when its process was killed is compressed by the next."""
-    (tmp_path / "log.20260102-030405-000000001").write_bytes(b"old\n")
-    RotatingFile(tmp_path / "log", max_bytes=1 << 20, max_age=3600, keep_bytes=1 << 20).close()
-    assert read_all(tmp_path) == [b"old"]
-
-
-def test_an_old_file_is_set_aside(tmp_path: Path) -> None:
-    """Age rotates too."""
-    file = RotatingFile(tmp_path / "log", max_bytes=1 << 20, max_age=0.05, keep_bytes=1 << 20)
-    file.write(b"old\n")
-    time.sleep(0.1)
-    file.write(b"new\n")
-    file.close()
-    assert (tmp_path / "log").read_bytes() == b"new\n"
-    assert read_all(tmp_path) == [b"old", b"new"]
-
-
-def test_a_file_is_taken_up_again(tmp_path: Path) -> None:
-    """A second run appends to what is there."""
-    for text in (b"one\n", b"two\n"):
-        file = RotatingFile(tmp_path / "log", max_bytes=1 << 20, max_age=3600, keep_bytes=1 << 20)
-        file.write(text)
-        file.close()
-    assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
-
-
-def test_a_full_disk_is_counted(tmp_path: Path) -> None:
-    """What cannot be written is counted, and does not raise into the program that logs."""
-    (tmp_path / "log").symlink_to("/dev/full")
-    file = RotatingFile(tmp_path / "log", max_bytes=1 << 20, max_age=3600, keep_bytes=1 << 20)
-    file.write(b"x\n")
-    file.close()
-    assert file.lost == 1
+def test_without_orjson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records are the same where orjson is not installed."""
+    files = []
+    for name in ("with", "without"):
+        configure_logging(console=False, json_file=tmp_path / name)
+        logger = FRPLogger("test")
+        logger.log_tunnel_event(
+            "x", "한글", n=1, f=0.1, t=True, none=None, nan=float("nan"), d={"a": [1, "\u2028"]}
+        )
+        logger.log_tunnel_event("y", 'a"b\\c\n', big=1 << 70, half="\ud800")
+        unconfigure_logging()
+        files.append([line[45:] for line in (tmp_path / name).read_bytes().splitlines()])  # without the time
+        monkeypatch.setitem(sys.modules, "orjson", None)
+    assert files[0] == files[1]
 
 
 @pytest.mark.integration

@@ -16,6 +16,7 @@ import pytest
 from frp_wrapper import EventType, FRPClient, FRPServer, TunnelMetrics
 from frp_wrapper.errors import ConfigError
 from frp_wrapper.monitoring.monitor import TunnelMonitor
+from frp_wrapper.monitoring.quantiles import Quantiles
 from frp_wrapper.monitoring.registry import Registry
 from frp_wrapper.monitoring.rules import NAMES, Rule
 from frp_wrapper.monitoring.silence import QuietHours
@@ -273,6 +274,27 @@ def test_flapping() -> None:
     world.status = State.ONLINE
     world.look()
     assert world.called == [("flapping", "web")]
+
+
+@pytest.mark.parametrize("slow", ["server", "service"])
+def test_high_latency(slow: str) -> None:
+    """A server or a local service that needs more than a second to answer, for ten seconds, is an alert."""
+    world = World()
+    world.listen("high_latency", "resolved")
+    world.look()
+    if slow == "server":
+        world.metrics.server_latency = 1.5
+    else:
+        world.metrics.latency = Quantiles(9, 0.1, 0.2, 1.5, 2.0, 2.0)
+    for _ in range(10):
+        world.look()
+    assert world.called == []
+    world.look()
+    assert world.called == [("high_latency", "web")]
+    world.metrics.server_latency, world.metrics.latency = 0.1, None
+    for _ in range(32):
+        world.look()
+    assert world.called[-1] == ("resolved", "web")
 
 
 def test_rates_are_of_the_last_minute() -> None:

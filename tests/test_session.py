@@ -10,6 +10,7 @@ import pytest
 from frp_wrapper.config import TunnelConfig, VisitorConfig
 from frp_wrapper.errors import AuthenticationError, ConnectionFailedError, TunnelError
 from frp_wrapper.metering.tunnel_meters import NoMeter
+from frp_wrapper.monitoring.event_types import DEFINITIONS, TUNNEL_DATA
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.session import Session
 from frp_wrapper.tunnel import Tunnel, TunnelStatus, Visitor
@@ -258,3 +259,113 @@ def test_urls(world: World, options: dict[str, Any], remote: str, urls: list[str
     tunnel = world.tunnel(**options)
     world.session.apply_status({"web": Status("running", remote_addr=remote)})
     assert list(tunnel.urls) == urls
+
+
+def test_a_silent_server(world: World) -> None:
+    """A server that does not answer is lost, whatever frpc's status says, until it answers again: then nothing has to log in."""
+    world.login()
+    tunnel = world.tunnel(remote_port=6000)
+    world.session.apply_status({"web": Status("running", remote_addr="example.com:6000")})
+    world.session.fall_silent()
+    assert (world.session.connected, tunnel.status) == (False, OFFLINE)
+    assert world.session.login_error is not None
+    assert world.session.login_error.reason == "server_silent"
+    world.session.apply_status({"web": Status("running", remote_addr="example.com:6000")})
+    assert (world.session.connected, tunnel.status) == (False, OFFLINE)
+    assert world.session.hear_again()
+    assert not world.session.hear_again()
+    assert (world.session.connected, world.session.logins, world.session.login_error) == (True, 1, None)
+    world.session.apply_status({"web": Status("running", remote_addr="example.com:6000")})
+    assert tunnel.status is ONLINE
+    lost = [data for kind, data in world.told if kind is EventType.TUNNEL_DISCONNECTED]
+    assert [data["cause"] for data in lost] == ["server_silent"]
+
+
+def test_a_silent_server_that_is_lost_after_all(world: World) -> None:
+    """When frpc logs in anew, silence is over; an answer that is late changes nothing then."""
+    world.login()
+    world.session.fall_silent()
+    world.says("connecting")
+    assert not world.session.hear_again()
+    world.login()
+    assert (world.session.connected, world.session.logins) == (True, 2)
+
+
+def test_a_local_service_that_is_down(world: World) -> None:
+    """A tunnel whose service is down is in error, whatever frps says, and online when the service is back."""
+    world.login()
+    tunnel = world.tunnel()
+    running = {"web": Status("running", remote_addr="example.com:6000")}
+    world.session.apply_status(running)
+    for _ in range(2):
+        world.session.set_service(tunnel, up=False)
+        world.session.apply_status(running)
+    assert tunnel.status is ERROR
+    assert tunnel.error is not None
+    assert (tunnel.error.reason, "127.0.0.1:1" in tunnel.error.what) == ("local_service_down", True)
+    world.session.set_service(tunnel, up=True)
+    assert tunnel.status is ONLINE
+    kinds = [kind.value for kind, data in world.told if data.get("tunnel_id")]
+    assert kinds == [
+        *("tunnel_created", "tunnel_connected", "tunnel_error", "health_changed"),
+        *("tunnel_connected", "health_changed"),
+    ]
+    health = [data["healthy"] for kind, data in world.told if kind is EventType.HEALTH_CHANGED]
+    assert health == [False, True]
+
+
+def test_a_service_that_goes_while_the_server_is_away(world: World) -> None:
+    """What was found out about the service while the tunnel was offline shows when it comes back."""
+    world.login()
+    tunnel = world.tunnel()
+    running = {"web": Status("running", remote_addr="example.com:6000")}
+    world.session.apply_status(running)
+    world.says("connecting")
+    world.session.set_service(tunnel, up=False)
+    assert tunnel.status is OFFLINE
+    world.login()
+    world.session.apply_status(running)
+    assert tunnel.status is ERROR
+
+
+def test_failed_logins_are_counted(world: World) -> None:
+    """Each failed try is told once, with its number, reason and what to do, though some versions of frpc print two lines."""
+    for _ in range(2):
+        world.says("login_rejected", error="token in login doesn't match token from configuration")
+        world.says("login_failed", error="token in login doesn't match token from configuration")
+    world.login()
+    world.says("connecting")
+    world.says("login_failed", error="EOF")
+    tries = [data for kind, data in world.told if kind is EventType.CLIENT_RECONNECTING]
+    assert [(data["attempt"], data["reason"]) for data in tries] == [
+        (1, "auth_failed"),
+        (2, "auth_failed"),
+        (1, "server_closed"),
+    ]
+    assert all(data["hint"] for data in tries)
+
+
+def test_flapping(world: World) -> None:
+    """A tunnel that goes and comes twice within minutes is said to flap, once."""
+    world.tunnel(remote_port=6000)
+    for _ in range(4):
+        world.login()
+        world.session.apply_status({"web": Status("running", remote_addr="example.com:6000")})
+        world.says("connecting")
+    flaps = [data for kind, data in world.told if kind is EventType.TUNNEL_FLAPPING]
+    assert [data["changes"] for data in flaps] == [4]
+
+
+def test_what_is_told_is_what_is_documented(world: World) -> None:
+    """Every event has exactly the data that its definition names."""
+    test_flapping(world)
+    test_failed_logins_are_counted(world)
+    tunnel = world.tunnel("other")
+    world.session.apply_status({"other": Status("running", remote_addr="example.com:6001")})
+    world.session.set_service(tunnel, up=False)
+    world.session.set_service(tunnel, up=True)
+    world.session.remove(tunnel)
+    world.session.end()
+    for kind, data in world.told:
+        definition = DEFINITIONS[kind]
+        assert data.keys() == {*definition.data, *(TUNNEL_DATA if definition.about_tunnel else ())}, kind

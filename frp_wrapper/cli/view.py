@@ -69,7 +69,6 @@ class View:
     def __init__(self, client: FRPClient, note: str | None = None) -> None:
         self._client = client
         self._note = note
-        self._last: dict[str, tuple[float, int, int]] = {}
 
     def draw(self) -> Group:
         """Give the tables of this moment."""
@@ -116,7 +115,11 @@ class View:
         client = self._client
         where = f"{client.server}:{client.config.port}"
         if client.is_connected():
-            return Text(f"connected to {where} for {timedelta(seconds=int(client.get_uptime()))}", "green")
+            far = client.server_latency
+            away = f", {1000 * far:.0f} ms away" if far is not None else ""
+            return Text(
+                f"connected to {where} for {timedelta(seconds=int(client.get_uptime()))}{away}", "green"
+            )
         why = client.login_error
         return Text(f"not connected to {where}{f': {why.what}' if why else ''}, trying again", "red")
 
@@ -127,20 +130,10 @@ class View:
             f"{_count(metrics.open_connections)} open\n{_count(metrics.connection_count)} in all\n"
             f"{_count(metrics.error_count)} failed"
         )
-        sent, received = self._rates(tunnel.id, metrics.bytes_sent, metrics.bytes_received)
+        rates = (metrics.rates or {}).get(1)
+        sent = _volume(metrics.bytes_sent, rates.bytes_sent if rates else None)
+        received = _volume(metrics.bytes_received, rates.bytes_received if rates else None)
         return [_named(tunnel.id, way), _status(tunnel), counts, sent, received]
-
-    def _rates(self, name: str, sent: int | None, received: int | None) -> tuple[str, str]:
-        if sent is None or received is None:
-            return _UNKNOWN, _UNKNOWN
-        now = time.monotonic()
-        then, sent_then, received_then = self._last.get(name, (now, sent, received))
-        self._last[name] = (now, sent, received)
-        passed = max(now - then, 0.001)
-        return (
-            f"{decimal(sent)}\n{decimal(int((sent - sent_then) / passed))}/s",
-            f"{decimal(received)}\n{decimal(int((received - received_then) / passed))}/s",
-        )
 
 
 def _watch_live(view: View, console: Console, until: float | None) -> None:
@@ -192,6 +185,11 @@ def _status(endpoint: Endpoint) -> Text:
     if endpoint.error is not None:
         text.append(f"\n{endpoint.error.reason}: {endpoint.error.hint}", "dim")
     return text
+
+
+def _volume(total: int | None, rate: float | None) -> str:
+    """Give what went through so far, and below it how much a second."""
+    return f"{_bytes(total)}\n{_UNKNOWN if rate is None else decimal(int(rate))}/s"
 
 
 def _bytes(number: int | None) -> str:

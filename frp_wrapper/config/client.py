@@ -100,8 +100,10 @@ class ClientConfig:
         tcp_mux: Carry everything in one connection.
         tcp_mux_keepalive_interval: Seconds between signs of life in it.
         dial_timeout: Seconds that a connection to the server may take.
-        heartbeat_interval: Seconds between heartbeats; -1: none.
-        heartbeat_timeout: Seconds without an answer after which the server counts as lost.
+        heartbeat_interval: Seconds between heartbeats; -1: none; None: 1, so that a server that falls silent is known
+            within two seconds (with ``oidc`` 30). One is 134 bytes and three or four packets, 25 MB a day: on a metered
+            line choose a longer interval. Answers are timed only at log level ``debug`` or ``trace``.
+        heartbeat_timeout: Seconds without an answer after which frpc cuts the connection and logs in anew.
         proxy_url: An HTTP or SOCKS proxy on the way to the server. The environment is not asked.
         connect_server_local_ip: The address of this machine to come from.
         dns_server: Who resolves the server's name.

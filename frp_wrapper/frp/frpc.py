@@ -18,7 +18,9 @@ from frp_wrapper.frp import workdir
 from frp_wrapper.frp.admin import AdminClient, AdminEndpoint, AdminUnavailableError, ProxyStatus
 from frp_wrapper.frp.supervisor import Launch, Supervisor
 from frp_wrapper.frp.toml import client_tables, render, store_body
+from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.parser import StreamParser
+from frp_wrapper.pulse import HEARTBEATS
 
 Record = Mapping[str, Any]
 Table = Mapping[str, Any]
@@ -31,10 +33,8 @@ _READY_POLL = 0.1
 _NOISE = (
     b"] start a new work connection, localAddr: ",
     b"] join connections closed",
-    b"] send heartbeat to server",
-    b"] receive heartbeat from server",
 )
-"""Debug lines that come with every connection or heartbeat and tell nothing that others do not."""
+"""Debug lines that come with every connection and tell nothing that others do not."""
 _TAKEN_TIMEOUT = 0.3
 _TRIES = 4
 """How long, and how often, frpc is given a tunnel until it says that it has taken it up."""
@@ -54,6 +54,15 @@ class FrpcObserver(Protocol):
 
     def on_repaired(self) -> None:
         """The sidecar was replaced; the relay in it must be set up again, before frpc needs it."""
+
+    def on_heartbeat(self, record: Record) -> None:
+        """A line of frpc about a heartbeat that it has sent, or that was answered."""
+
+    def patience(self) -> float | None:
+        """Give the seconds to wait for lines before `on_quiet` is called; None: no limit."""
+
+    def on_quiet(self) -> None:
+        """There were no lines for so long."""
 
 
 class Frpc:
@@ -81,6 +90,13 @@ class Frpc:
         self._taken: set[str] = set()
         self.dropped_bytes = 0
         """Output of frpc that this process was too slow to read."""
+        default_counters.watch(
+            self,
+            "dropped_bytes",
+            "frp_wrapper_output_dropped_bytes_total",
+            "Bytes of frpc's output that this process was too slow to read.",
+            server=config.server,
+        )
         self.folder = workdir.create()
         self._config_path = self.folder / "frpc.toml"
         self._choose_admin_port()
@@ -239,7 +255,9 @@ class Frpc:
     def on_output(self, chunk: bytes) -> None:
         """Parse what frpc printed and pass it on."""
         for record in self._parser.feed(chunk):
-            if record["type"] != "admin_access":  # our own polls
+            if record["message"] in HEARTBEATS:  # each second; nobody wants to read them
+                self._observer.on_heartbeat(record)
+            elif record["type"] != "admin_access":  # our own polls
                 self._tail.append(record["message"])
                 self._note_taken(record)
                 self._observer.on_record(record)
@@ -277,6 +295,14 @@ class Frpc:
     def on_repaired(self) -> None:
         """Pass on."""
         self._observer.on_repaired()
+
+    def patience(self) -> float | None:
+        """Pass on."""
+        return self._observer.patience()
+
+    def on_quiet(self) -> None:
+        """Pass on."""
+        self._observer.on_quiet()
 
 
 def child_environment() -> dict[str, str]:

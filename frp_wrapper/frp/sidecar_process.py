@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +76,26 @@ class SidecarProcess:
         """
         self._socket.sendall(encode(message))
 
-    def messages(self) -> Iterator[Message | bytes]:
-        """Give what the sidecar says, until it ends."""
+    def messages(self, patience: Callable[[], float | None]) -> Iterator[Message | bytes | None]:
+        """Give what the sidecar says, until it ends.
+
+        Args:
+            patience: Gives the seconds to wait for the next message; when none are left, None is given once for each
+                message or wait. None: no limit.
+        """
         decoder = Decoder()
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
         while True:
             try:
-                data = self._socket.recv(1 << 18)
-                if not data:
-                    return
-                yield from decoder.feed(data)
+                wait = patience()
+                if wait is None or poll.poll(math.ceil(wait * 1000)):
+                    data = self._socket.recv(1 << 18)
+                    if not data:
+                        return
+                    yield from decoder.feed(data)
+                if patience() == 0.0:
+                    yield None
             except (OSError, WireError):
                 return
 

@@ -48,6 +48,12 @@ class Listener(Protocol):
     def on_repaired(self) -> None:
         """The sidecar was killed and a new one has taken over; what lived in it must be set up again."""
 
+    def patience(self) -> float | None:
+        """Give the seconds that the thread shall wait for output before it calls `on_quiet`; None: no limit."""
+
+    def on_quiet(self) -> None:
+        """Nothing was left to read when the patience ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -194,7 +200,7 @@ class Supervisor:
             began = time.monotonic()
             sidecar = self._sidecar
             assert sidecar is not None
-            for message in sidecar.messages():
+            for message in sidecar.messages(self._listener.patience):
                 self._handle_safely(message)
             if self._stopping.is_set():
                 return
@@ -221,14 +227,17 @@ class Supervisor:
             return True
         return False
 
-    def _handle_safely(self, message: Message | bytes) -> None:
+    def _handle_safely(self, message: Message | bytes | None) -> None:
         """Let nothing that a listener raises end the thread that drains frpc."""
         try:
             self._handle(message)
         except Exception as exc:  # noqa: BLE001 - whatever it is
             self._logger.log_error(exc, {"supervisor": self._name})
 
-    def _handle(self, message: Message | bytes) -> None:
+    def _handle(self, message: Message | bytes | None) -> None:
+        if message is None:
+            self._listener.on_quiet()
+            return
         if isinstance(message, bytes):
             self._listener.on_output(message)
             return

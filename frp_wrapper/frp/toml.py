@@ -186,12 +186,19 @@ def _client_transport(config: ClientConfig) -> Table:
         "tcpMuxKeepaliveInterval": config.tcp_mux_keepalive_interval,
         "poolCount": config.pool_count,
         "dialServerTimeout": config.dial_timeout,
-        "heartbeatInterval": config.heartbeat_interval,
+        "heartbeatInterval": _heartbeat_interval(config),
         "heartbeatTimeout": config.heartbeat_timeout,
         "proxyURL": config.proxy_url,
         "connectServerLocalIP": config.connect_server_local_ip,
         "tls": _tls(config.tls),
     }
+
+
+def _heartbeat_interval(config: ClientConfig) -> int:
+    """Give the seconds between heartbeats: one, unless each may cost a token of an identity provider."""
+    if config.heartbeat_interval is not None:
+        return config.heartbeat_interval
+    return 1 if config.oidc is None else 30
 
 
 def _tls(tls: TLSConfig) -> Table:

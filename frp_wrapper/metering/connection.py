@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Counts", "Tell", "ignore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Connection:
         bytes_received: Payload bytes from the visitor to the local service; None: not measured.
         local_address: The ``address:port`` that the local service sees as its peer.
         error: Why it failed; None: it did not.
+        connect_seconds: How long the local service took to accept it; None: not measured (only the relay does).
     """
 
     visitor: str | None
@@ -29,9 +32,28 @@ class Connection:
     bytes_received: int | None
     local_address: str | None = None
     error: str | None = None
+    connect_seconds: float | None = None
 
     @property
     def duration(self) -> float:
         """Seconds from opening to closing, or to now."""
         end = self.closed_at or datetime.now(self.opened_at.tzinfo)
         return (end - self.opened_at).total_seconds()
+
+
+class Counts(NamedTuple):
+    """The totals of a tunnel since it was made; what `TunnelMetrics` is made of, at less cost."""
+
+    bytes_sent: int
+    bytes_received: int
+    connections: int
+    errors: int
+
+
+Tell = Callable[[str, Connection], None]
+"""Is told what a connection did, and the connection: it was ``opened`` or ``closed``, or by the local service ``broken``
+off or not taken (``failed``). Must not block."""
+
+
+def ignore(kind: str, connection: Connection) -> None:
+    """Tell nobody."""

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.connection import Connection, Counts, Tell, ignore
 
 RECENT = 256
 """Closed connections that are remembered; older ones only count in the totals."""
@@ -42,10 +42,12 @@ class Ledger:
 
     Args:
         measured: Whether bytes are measured at all; connections may be known without.
+        tell: Told of each connection that begins, ends or fails.
     """
 
-    def __init__(self, *, measured: bool) -> None:
+    def __init__(self, *, measured: bool, tell: Tell = ignore) -> None:
         self.measured = measured
+        self._tell = tell
         self._lock = threading.Lock()
         self._closed = Totals()
         self._open: set[LiveConnection] = set()
@@ -58,6 +60,7 @@ class Ledger:
             self._open.add(connection)
             self._closed.connections += 1
             self._closed.last_activity = at
+        self._tell("opened", self._view(connection, None))
         return connection
 
     def moved(self, connection: LiveConnection, sent: int, received: int) -> None:
@@ -78,14 +81,18 @@ class Ledger:
             self._closed.bytes_sent += connection.sent
             self._closed.bytes_received += connection.received
             self._closed.last_activity = now
-            self._recent.append(self._view(connection, now))
+            ended = self._view(connection, now)
+            self._recent.append(ended)
+        self._tell("closed", ended)
 
-    def failed(self) -> None:
+    def failed(self, error: str) -> None:
         """Note a connection that the local service refused."""
+        now = datetime.now(UTC)
         with self._lock:
             self._closed.errors += 1
             self._closed.connections += 1
-            self._closed.last_activity = datetime.now(UTC)
+            self._closed.last_activity = now
+        self._tell("failed", Connection(None, now, now, None, None, error=error))
 
     def totals(self) -> Totals:
         """Give a consistent copy of the sums, open connections included."""
@@ -96,6 +103,16 @@ class Ledger:
                 bytes_received=self._closed.bytes_received + sum(c.received for c in self._open),
                 open=len(self._open),
             )
+
+    def counts(self) -> Counts:
+        """Give the sums alone, open connections included."""
+        with self._lock:
+            closed = self._closed
+            sent, received = closed.bytes_sent, closed.bytes_received
+            for connection in self._open:
+                sent += connection.sent
+                received += connection.received
+            return Counts(sent, received, closed.connections, closed.errors)
 
     def connections(self) -> list[Connection]:
         """Give the open connections, oldest first."""

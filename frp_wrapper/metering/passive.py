@@ -23,6 +23,7 @@ from frp_wrapper.metering.sockdiag import (
     SocketKey,
     socket_key,
 )
+from frp_wrapper.monitoring.counters import default_counters
 
 _INTERVAL = 1.0
 """Seconds between dumps while connections are open."""
@@ -54,6 +55,18 @@ class PassiveMeter:
         """Times that the kernel had to drop events; open connections were then found out by a dump."""
         self.unnamed_dropped = 0
         """Closed sockets to our ports that frpc never named: other programs', or lines of frpc that were dropped."""
+        default_counters.watch(
+            self,
+            "lost_events",
+            "frp_wrapper_kernel_events_lost_total",
+            "Times that the kernel had to drop news of closing sockets.",
+        )
+        default_counters.watch(
+            self,
+            "unnamed_dropped",
+            "frp_wrapper_sockets_unnamed_total",
+            "Closed sockets to ports of local services that frpc never named.",
+        )
         self._wake_read, self._wake_write = os.pipe()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="frp-wrapper-passive", daemon=True)

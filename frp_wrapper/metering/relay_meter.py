@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from frp_wrapper.config import TunnelConfig
 from frp_wrapper.errors import FRPError, ProcessError
-from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.connection import Connection, Counts
 from frp_wrapper.monitoring.metrics import TunnelMetrics
 from frp_wrapper.sidecar.slots import Field, Slots, size_of
 
@@ -89,6 +89,14 @@ class RelayMeter:
             source="relay",
             as_of=datetime.now(UTC),
         )
+
+    def counts(self) -> Counts:
+        """Give the totals alone."""
+        if (final := self._final) is not None:
+            numbers = (final.bytes_sent, final.bytes_received, final.connection_count, final.error_count)
+            return Counts(*(number or 0 for number in numbers))
+        fields = (Field.BYTES_SENT, Field.BYTES_RECEIVED, Field.CONNECTIONS, Field.ERRORS)
+        return Counts(*(self._counters.read(self._slot, field) for field in fields))
 
     def connections(self) -> list[Connection]:
         """Give the open connections."""
@@ -170,10 +178,12 @@ class Counters:
 
 
 def _connections(rows: list[Mapping[str, Any]]) -> list[Connection]:
-    return [
-        Connection(**{**row, "opened_at": _time(row["opened_at"]), "closed_at": _time(row["closed_at"])})
-        for row in rows
-    ]
+    return [connection_of(row) for row in rows]
+
+
+def connection_of(row: Mapping[str, Any]) -> Connection:
+    """Read what the sidecar says of a connection."""
+    return Connection(**{**row, "opened_at": _time(row["opened_at"]), "closed_at": _time(row["closed_at"])})
 
 
 def _time(seconds: float | None) -> Any:

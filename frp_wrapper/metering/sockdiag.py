@@ -27,7 +27,8 @@ _BC_DEST_EQUAL = 12
 _TCP_DESTROY_GROUPS = 1 << 0 | 1 << 2
 """IPv4 and IPv6. The socket must be bound to them: joining by option brings nothing."""
 _SO_ATTACH_FILTER = 26
-_OPEN_STATES = 0xFFF & ~(1 << 6 | 1 << 10)
+_LISTEN = 1 << 10
+_OPEN_STATES = 0xFFF & ~(1 << 6 | _LISTEN)
 """All but TIME_WAIT, whose sockets hold no counters any more, and LISTEN."""
 _MAX_FILTERED_PORTS = 64
 """More ports than this are sorted out here rather than by the kernel."""
@@ -95,14 +96,28 @@ class Dumper:
         """Give the sockets that lead to one of these ports."""
         filter_ = _bytecode(ports) if len(ports) <= _MAX_FILTERED_PORTS else b""
         for family in (socket.AF_INET, socket.AF_INET6) if ipv6 else (socket.AF_INET,):
-            self._socket.send(_request(family, filter_))
-            yield from self._answers()
+            self._socket.send(_request(family, filter_, _OPEN_STATES))
+            for buffer, offset, length in self._answers():
+                sample = _sample(buffer, offset, length, closed=False)
+                if sample is not None:
+                    yield sample
+
+    def listening(self) -> set[tuple[int, bytes]]:
+        """Give port and address of every listening socket; the address as the kernel writes it, 16 bytes."""
+        found = set()
+        for family in (socket.AF_INET, socket.AF_INET6):
+            self._socket.send(_request(family, b"", _LISTEN))
+            for buffer, offset, _ in self._answers():
+                key = _key(buffer, offset)
+                found.add((int.from_bytes(key.ports[:2], "big"), key.source))
+        return found
 
     def close(self) -> None:
         """Close the netlink socket."""
         self._socket.close()
 
-    def _answers(self) -> Iterator[Sample]:
+    def _answers(self) -> Iterator[tuple[bytearray, int, int]]:
+        """Give where each message lies in the buffer; it is overwritten by the next."""
         while True:
             size = self._socket.recv_into(self._buffer)
             offset = 0
@@ -113,9 +128,7 @@ class Dumper:
                 if kind == _NLMSG_ERROR:
                     code = -struct.unpack_from("=i", self._buffer, offset + 16)[0]
                     raise OSError(code, "sock_diag refuses the request")
-                sample = _sample(self._buffer, offset, length, closed=False)
-                if sample is not None:
-                    yield sample
+                yield self._buffer, offset, length
                 offset += length + 3 & ~3
 
 
@@ -177,7 +190,7 @@ def _open() -> socket.socket:
     return netlink
 
 
-def _request(family: int, bytecode: bytes) -> bytes:
+def _request(family: int, bytecode: bytes, states: int) -> bytes:
     attribute = _ATTRIBUTE.pack(4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode if bytecode else b""
     any_socket = (0, 0, bytes(16), bytes(16), 0, 0xFFFFFFFF, 0xFFFFFFFF)
     head = (
@@ -190,7 +203,7 @@ def _request(family: int, bytecode: bytes) -> bytes:
         1 << (_INET_DIAG_INFO - 1),
         0,
     )
-    return _REQUEST.pack(_REQUEST.size + len(attribute), *head, _OPEN_STATES, *any_socket) + attribute
+    return _REQUEST.pack(_REQUEST.size + len(attribute), *head, states, *any_socket) + attribute
 
 
 def _bytecode(ports: Collection[int]) -> bytes:

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
+from frp_wrapper._ticker import Ticker
 from frp_wrapper.config import ClientConfig, TunnelConfig
 from frp_wrapper.errors import FRPError
 from frp_wrapper.metering import passive
-from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.connection import Connection, Counts, Tell
 from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
-from frp_wrapper.metering.relay_meter import Counters, RelayMeter, Sidecar
+from frp_wrapper.metering.relay_meter import Counters, RelayMeter, Sidecar, connection_of
+from frp_wrapper.metering.statistics import Statistics
+from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.metrics import TunnelMetrics
+from frp_wrapper.tunnel import TunnelMeter
 
+_INTERVAL = 1.0
+"""Seconds between two samples."""
 _TELLING_LEVELS = frozenset({"debug", "trace"})
 """Levels of frpc's log at which it names each connection."""
 
 
-class Meter(Protocol):
-    """What counts one tunnel; see `frp_wrapper.tunnel.TunnelMeter`."""
-
-    def read(self, tunnel_id: str) -> TunnelMetrics:
-        """Give the numbers of this moment."""
-
-    def connections(self) -> list[Connection]:
-        """Give the open connections."""
-
-    def recent(self) -> list[Connection]:
-        """Give the last closed connections."""
-
-    def close(self) -> object:
-        """Stop counting."""
+Told = Callable[[str, str, Connection], None]
+"""Is told the name of a tunnel, what a connection of it did (see `Tell`), and the connection."""
 
 
 class Metering:
@@ -43,36 +37,62 @@ class Metering:
     Args:
         config: The client; frpc names connections only at log level debug or trace.
         sidecar: Where the relay of this client lives.
+        tell: Told what connections do.
+        wants_opened: Says whether anybody wants to know at once of connections that begin.
     """
 
-    def __init__(self, config: ClientConfig, sidecar: Sidecar) -> None:
+    def __init__(
+        self, config: ClientConfig, sidecar: Sidecar, tell: Told, wants_opened: Callable[[], bool]
+    ) -> None:
         self._named_connections = config.log_level in _TELLING_LEVELS
         self._prefix = f"{config.user}." if config.user else ""
         self._sidecar = sidecar
+        self._tell = tell
+        self._wants_opened = wants_opened
         self._lock = threading.Lock()
         self._counters: Counters | None = None
+        self._statistics: dict[str, Statistics] = {}
         self._passive: dict[str, LedgerMeter] = {}
         self._relayed: dict[str, RelayMeter] = {}
+        self._ticker = Ticker(f"sampler-{config.server}", _INTERVAL, self.sample)
+        self.lost_news = 0
+        """Relayed connections whose end was not told in time; the totals have them."""
+        default_counters.watch(
+            self,
+            "lost_news",
+            "frp_wrapper_relay_news_lost_total",
+            "Relayed connections whose end was not told in time; the totals have them.",
+            server=config.server,
+        )
 
-    def meter(self, config: TunnelConfig) -> Meter:
+    def start(self) -> None:
+        """Begin to sample."""
+        self._ticker.start()
+
+    def meter(self, config: TunnelConfig) -> Statistics:
         """Make the meter of a new tunnel.
 
         Raises:
             ProcessError: It shall be relayed, and the relay cannot.
         """
+        name = config.name
         with self._lock:
-            if (
-                config.meter == "relay"
-                and config.tunnel_type not in ("udp", "sudp")
-                and config.plugin is None
-            ):
-                self._counters = self._counters or Counters(self._sidecar.folder)
-                relayed = self._relayed[config.name] = RelayMeter(config, self._sidecar, self._counters)
-                return relayed
-            if config.meter == "off" or config.plugin is not None or not self._named_connections:
-                return NoMeter()
-            meter = self._passive[config.name] = LedgerMeter(config)
-            return meter
+            statistics = Statistics(
+                lambda tell: self._make(config, tell),
+                lambda kind, connection: self._tell(name, kind, connection),
+            )
+            self._statistics[name] = statistics
+        return statistics
+
+    def _make(self, config: TunnelConfig, tell: Tell) -> TunnelMeter:
+        if config.meter == "relay" and config.tunnel_type not in ("udp", "sudp") and config.plugin is None:
+            self._counters = self._counters or Counters(self._sidecar.folder)
+            relayed = self._relayed[config.name] = RelayMeter(config, self._sidecar, self._counters)
+            return relayed
+        if config.meter == "off" or config.plugin is not None or not self._named_connections:
+            return NoMeter()
+        passive_meter = self._passive[config.name] = LedgerMeter(config, tell)
+        return passive_meter
 
     def relay_address(self, config: TunnelConfig) -> tuple[str, int] | None:
         """Give where frpc must connect to for a relayed tunnel, None for others."""
@@ -81,11 +101,14 @@ class Metering:
 
     def discard(self, config: TunnelConfig) -> None:
         """Stop counting a tunnel; its last numbers stay readable."""
+        if config.name in self._relayed:
+            self._take_news()
         with self._lock:
-            meter: Meter | None = self._passive.pop(config.name, None)
-            meter = meter or self._relayed.pop(config.name, None)
-        if meter is not None:
-            meter.close()
+            statistics = self._statistics.pop(config.name, None)
+            self._passive.pop(config.name, None)
+            self._relayed.pop(config.name, None)
+        if statistics is not None:
+            statistics.close()
 
     def on_record(self, record: Mapping[str, Any]) -> None:
         """Take in a line of frpc that tells of a connection."""
@@ -96,7 +119,26 @@ class Metering:
         if record["type"] == "connection_opened" and "service_addr" in record:
             meter.opened(record["local_addr"], record["service_addr"])
         elif record["type"] == "connection_error" and "local_port" in record:
-            meter.ledger.failed()
+            meter.ledger.failed(str(record.get("error") or record["message"]))
+
+    def sample(self) -> None:
+        """Take in what the relay has to tell, and note the totals of this moment for the rates."""
+        self._take_news()
+        for statistics in list(self._statistics.values()):
+            statistics.sample()
+
+    def _take_news(self) -> None:
+        if not self._relayed:
+            return
+        try:
+            news = self._sidecar.request("relay_news", opened=self._wants_opened())
+        except FRPError:  # it is being replaced
+            return
+        self.lost_news = news["lost"]
+        for row in news["rows"]:
+            statistics = self._statistics.get(row["tunnel"])
+            if statistics is not None:
+                statistics.note(row["kind"], connection_of(row["connection"]))
 
     def reopen(self) -> None:
         """Set up the relay again in a new sidecar."""
@@ -106,11 +148,14 @@ class Metering:
 
     def close(self) -> None:
         """Close all meters."""
+        self._ticker.stop()
+        self._take_news()
         for passive_meter in self._passive.values():
             passive_meter.close()
         answers = True  # one sidecar that does not answer is waited for once, not for each tunnel
         for relayed in self._relayed.values():
             answers = relayed.close(ask=answers)
+        self._statistics.clear()
         self._passive.clear()
         self._relayed.clear()
         if self._counters is not None:
@@ -120,7 +165,7 @@ class Metering:
 class LedgerMeter:
     """Counts one tunnel from frpc's lines and, where the system has sock_diag, the kernel's counters."""
 
-    def __init__(self, config: TunnelConfig) -> None:
+    def __init__(self, config: TunnelConfig, tell: Tell) -> None:
         assert config.local_port is not None
         self._port = config.local_port
         self._kernel: PassiveMeter | None = None
@@ -128,7 +173,7 @@ class LedgerMeter:
             with contextlib.suppress(OSError):
                 self._kernel = passive.watch(self._port)
         self._source = "passive" if self._kernel is not None else None
-        self.ledger = Ledger(measured=self._kernel is not None)
+        self.ledger = Ledger(measured=self._kernel is not None, tell=tell)
 
     def opened(self, local: str, remote: str) -> None:
         """Note a connection that frpc made, named by its two ends."""
@@ -140,6 +185,12 @@ class LedgerMeter:
         if self._kernel is not None:
             self._kernel.refresh()
         return _finished(self.ledger, tunnel_id, self._source)
+
+    def counts(self) -> Counts | None:
+        """Give the totals alone."""
+        if self._kernel is not None:
+            self._kernel.refresh()
+        return self.ledger.counts() if self._source is not None else None
 
     def connections(self) -> list[Connection]:
         """Give the open connections."""
@@ -166,6 +217,9 @@ class NoMeter:
     def read(self, tunnel_id: str) -> TunnelMetrics:
         """Give nothing but unknowns."""
         return TunnelMetrics(tunnel_id, None, None, None, None)
+
+    def counts(self) -> None:
+        """Give nothing."""
 
     def connections(self) -> list[Connection]:
         """Give nothing."""

@@ -4,43 +4,60 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from operator import itemgetter
+from time import time
 
 from frp_wrapper.errors import ConfigError
+from frp_wrapper.monitoring.counters import default_counters
 
 __all__ = ["MetricsAggregator"]
 
 
 class _Clock:
-    """The times of points, in a ring; shared by all series whose points come at the same times.
+    """The times of points, oldest first; shared by all series whose points come at the same times.
 
-    The shared one holds twice the window. Once a window it has those series part from it that did not keep up, while all
-    their times are still there.
+    The shared one holds twice the window at least. Once a window it has those series part from it that did not keep up,
+    while all their times are still there.
     """
 
-    __slots__ = ("last", "n", "times", "users", "window")
+    __slots__ = ("keep", "last", "n", "spare", "times", "users", "window")
 
-    def __init__(self, window: int, *, shared: bool) -> None:
+    def __init__(self, window: int, first: int = 0, times: Iterable[float] = (), *, shared: bool) -> None:
+        kept: list[float] | array[float] = list(times) if shared else array("d", times)
+        self.times = (first, kept)
+        """The number of the first time that is there, and the times; one tuple, so that readers have what belongs
+        together. A list is searched faster, an array is smaller.
+        """
         self.window = window
-        self.times = array("d", bytes(8 * window * (2 if shared else 1)))
-        self.n = 0
-        """How many times there have been; the last ones, as many as the ring holds, are there."""
-        self.last = float("-inf")
+        self.keep, self.spare = (2 * window, window) if shared else (window, window // 8)
+        self.n = first + len(kept)
+        """How many times there have been."""
+        self.last = kept[-1] if kept else float("-inf")
         self.users: list[_Series] | None = [] if shared else None
 
     def append(self, at: float) -> None:
         if self.users is not None and self.n % self.window == 0:
             self._let_go()
-        self.times[self.n % len(self.times)] = at
+        first, times = self.times
+        gone = len(times) - self.keep
+        if gone > self.spare:
+            times = times[gone:]  # a new one, as others may read the old one
+            self.times = (first + gone, times)
+        times.append(at)
         self.n += 1
         self.last = at
 
     def at(self, number: int) -> float:
-        return self.times[number % len(self.times)]
+        first, times = self.times
+        return times[number - first]
+
+    def slice(self, low: int, high: int) -> Iterable[float]:
+        first, times = self.times
+        return times[low - first : high - first]
 
     def _let_go(self) -> None:
         assert self.users is not None
@@ -51,78 +68,62 @@ class _Clock:
 
 
 class _Series:
-    """The points of one metric of one tunnel: running sums in a ring, so that any sum is one subtraction."""
+    """The points of one metric of one tunnel: running sums in a ring, so that any sum is one subtraction.
 
-    __slots__ = ("clock", "floor", "n", "start", "sums")
+    The ring has two places more than the window. One is the running sum before the oldest point (0.0 before the first);
+    the other is where the next point goes, so that adding one spoils nothing for whoever reads at the same time.
+    """
+
+    __slots__ = ("clock", "n", "start", "sums")
 
     def __init__(self, clock: _Clock, first: int) -> None:
         self.clock = clock
         self.start = self.n = first
         """Points are numbered as in the clock: from ``start`` up to but not including ``n``."""
-        self.sums = array("d", bytes(8 * clock.window))
-        self.floor = 0.0
-        """The running sum just before the oldest point that is still there."""
+        self.sums = array("d", (0.0,)) * (clock.window + 2)  # from bytes it would be made a sixteenth larger
         if clock.users is not None:
             clock.users.append(self)
 
     def add(self, value: float, at: float) -> None:
         """Append a point that is not older than the last."""
-        self._tick(at)
         number = self.n
-        size = len(self.sums)
-        place = number % size
-        if number - self.start >= size:
-            self.floor = self.sums[place]
-        if place == 0:
-            self._rebase()
-        before = self.sums[place - 1] if number > self.start else 0.0
-        self.sums[place] = before + value
-        self.n = number + 1
-
-    def _tick(self, at: float) -> None:
         clock = self.clock
-        if clock.n == self.n and at >= clock.last:
+        if clock.n == number and at >= clock.last:
             clock.append(at)
-        elif not (self.n < clock.n and clock.at(self.n) == at):
+        elif not (number < clock.n and clock.at(number) == at):
             self.part()
             self.clock.append(at)
+        place = number % len(self.sums)
+        if place == 0:
+            self._rebase()
+        sums = self.sums
+        sums[place] = sums[place - 1] + value
+        self.n = number + 1  # last: until then readers see the points without this one
 
     def part(self) -> None:
         """Go on with a clock of one's own: this series has times that the shared one has not, or lacks some."""
-        own = _Clock(self.clock.window, shared=False)
-        for number in range(max(self.start, self.n - own.window), self.n):
-            own.times[number % own.window] = own.last = self.clock.at(number)
-        own.n = self.n
-        self.clock = own
+        low, high = self.bounds(None)
+        self.clock = _Clock(self.clock.window, low, self.clock.slice(low, high), shared=False)
 
     def _rebase(self) -> None:
         """Keep the running sums small, so that they stay exact however long they run."""
-        floor, self.floor = self.floor, 0.0
+        floor = self.sums[1]  # the one before the oldest point, as the next goes to place 0
         if floor:
             self.sums = array("d", [value - floor for value in self.sums])
 
     def bounds(self, after: float | None) -> tuple[int, int]:
         """Give the numbers of the points that are later than a time: from the first up to but not including the last."""
-        low = max(self.start, self.n - len(self.sums))
-        if after is None or low >= self.n:
-            return low, self.n
-        return self._first_after(after, low), self.n
-
-    def _first_after(self, after: float, low: int) -> int:
-        times = self.clock.times
-        size = len(times)
-        place, count = low % size, self.n - low
-        if place + count <= size:
-            return low + bisect_right(times, after, place, place + count) - place
-        if times[size - 1] > after:
-            return low + bisect_right(times, after, place, size) - place
-        return low + size - place + bisect_right(times, after, 0, place + count - size)
+        high = self.n
+        low = max(self.start, high - len(self.sums) + 2)
+        if after is not None:
+            first, times = self.clock.times
+            low = first + bisect_right(times, after, low - first, high - first)
+        return low, high
 
     def sum(self, low: int, high: int) -> float:
         """Give the sum of points by their numbers."""
-        size = len(self.sums)
-        before = self.sums[(low - 1) % size] if low > max(self.start, self.n - size) else self.floor
-        return self.sums[(high - 1) % size] - before
+        sums = self.sums
+        return sums[(high - 1) % len(sums)] - sums[(low - 1) % len(sums)]
 
     def values(self, low: int, high: int) -> list[float]:
         """Give points by their numbers."""
@@ -155,6 +156,12 @@ class MetricsAggregator:
         self._count = 0
         self.refused = 0
         """Points that were dropped because there are too many metrics."""
+        default_counters.watch(
+            self,
+            "refused",
+            "frp_wrapper_points_refused_total",
+            "Points dropped because an aggregator has too many metrics.",
+        )
 
     def add_data_point(
         self, tunnel_id: str, metric_type: str, value: float, timestamp: datetime | None = None
@@ -166,31 +173,41 @@ class MetricsAggregator:
             metric_type: The metric, by any name.
             value: The number.
             timestamp: When it was so, with or without a zone (then local time); None: now.
+
+        Raises:
+            ConfigError: The number is infinite or none.
         """
-        at = time.time() if timestamp is None else timestamp.timestamp()
+        if not math.isfinite(value):
+            raise ConfigError(f"{metric_type} {value} is not finite", hint="Leave out what was not measured.")
+        at = time() if timestamp is None else timestamp.timestamp()
         with self._lock:
-            series = self._find_or_make(tunnel_id, metric_type, at)
+            series = self._series.get(tunnel_id, {}).get(metric_type)
             if series is None:
-                self.refused += 1
-            elif series.n > series.start and at < series.clock.at(series.n - 1):
+                self._begin(tunnel_id, metric_type, value, at)
+            elif at < series.clock.at(series.n - 1):
                 self._insert(tunnel_id, metric_type, value, at)
             else:
                 series.add(value, at)
 
     def get_average(self, tunnel_id: str, metric_type: str, time_range: float | None = None) -> float:
         """Give the average of the points of the last ``time_range`` seconds (None: of all that are kept); 0.0: none."""
-        with self._lock:
-            try:
-                series = self._series[tunnel_id][metric_type]
-            except KeyError:
-                return 0.0
-            high, sums = series.n, series.sums
+        try:
+            series = self._series[tunnel_id][metric_type]
+        except KeyError:
+            return 0.0
+        while True:  # without the lock: a point that comes meanwhile shows in n, and this runs again
+            high, clock = series.n, series.clock
+            sums = series.sums
             size = len(sums)
-            low = max(series.start, high - size)
-            if time_range is None:  # spelled out: this is asked for all tunnels again and again
-                return (sums[(high - 1) % size] - series.floor) / (high - low)
-            low, high = series.bounds(time.time() - time_range)
-            return series.sum(low, high) / (high - low) if high > low else 0.0
+            low, start = high - size + 2, series.start
+            low = low if low > start else start  # max() would take a fourth of the time of all this
+            if time_range is not None:
+                first, times = clock.times
+                later = first + bisect_right(times, time() - time_range, 0, high - first)
+                low = low if low > later else later
+            total = sums[(high - 1) % size] - sums[(low - 1) % size]
+            if series.n == high and series.clock is clock:
+                return total / (high - low) if high > low else 0.0
 
     def get_sum(self, tunnel_id: str, metric_type: str, time_range: float | None = None) -> float:
         """Give the sum of the points; 0.0: none."""
@@ -247,7 +264,7 @@ class MetricsAggregator:
         time_range: float | None,
         function: Callable[[_Series, int, int], float],
     ) -> float:
-        after = None if time_range is None else time.time() - time_range
+        after = None if time_range is None else time() - time_range
         with self._lock:
             series = self._series.get(tunnel_id, {}).get(metric_type)
             if series is None:
@@ -255,26 +272,24 @@ class MetricsAggregator:
             low, high = series.bounds(after)
             return function(series, low, high) if high > low else 0.0
 
-    def _find_or_make(self, tunnel_id: str, metric_type: str, at: float) -> _Series | None:
-        of_tunnel = self._series.get(tunnel_id)
-        series = of_tunnel.get(metric_type) if of_tunnel is not None else None
-        if series is not None:
-            return series
+    def _begin(self, tunnel_id: str, metric_type: str, value: float, at: float) -> None:
         if self._count >= self._max_series:
-            return None
+            self.refused += 1
+            return
         clock = self._clock
-        first = clock.n - 1 if clock.n and clock.last == at else clock.n
-        series = _Series(clock, first)
-        self._series.setdefault(tunnel_id, {})[metric_type] = series
+        series = _Series(clock, clock.n - 1 if clock.last == at else clock.n)
+        series.add(value, at)
+        self._series.setdefault(tunnel_id, {})[metric_type] = (
+            series  # with its first point, as others may read
+        )
         self._count += 1
-        return series
 
     def _insert(self, tunnel_id: str, metric_type: str, value: float, at: float) -> None:
         """Take a point that is older than the last: the series is made anew, in order."""
         old = self._series[tunnel_id][metric_type]
         low, high = old.bounds(None)
-        times = [old.clock.at(number) for number in range(low, high)]
-        points = sorted([*zip(times, old.values(low, high), strict=True), (at, value)])
+        points = [*zip(old.clock.slice(low, high), old.values(low, high), strict=True), (at, value)]
+        points.sort(key=itemgetter(0))
         new = _Series(_Clock(self.window_size, shared=False), 0)
         for when, number in points[-self.window_size :]:
             new.add(number, when)

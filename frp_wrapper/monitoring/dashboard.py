@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from frp_wrapper import refused_ports
 from frp_wrapper.errors import ConfigError, FRPError, ProcessError
-from frp_wrapper.monitoring.log_output import mask_secret
+from frp_wrapper.monitoring.log_mask import mask_secret
 from frp_wrapper.monitoring.monitor import TunnelMonitor
 from frp_wrapper.monitoring.registry import Registry
 from frp_wrapper.monitoring.web_api.guard import Guard, require_good_token

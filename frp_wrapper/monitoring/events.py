@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
+from frp_wrapper.monitoring.counters import default_counters
+from frp_wrapper.monitoring.event_types import PER_CONNECTION, EventType
 from frp_wrapper.monitoring.handlers import AnyHandler, Handler, Subscription, synchronous
 from frp_wrapper.monitoring.logger import FRPLogger
 
 __all__ = ["Event", "EventDispatcher", "EventEmitter", "EventType", "Subscription"]
 
 
-class EventType(Enum):
-    """What can happen; the data of each carries ``tunnel_id`` where it is about a tunnel."""
+_ANY, _ANY_CONNECTION = "any", "any connection"
+"""What handlers of all events are registered for."""
+_PER_CONNECTION = frozenset(kind.value for kind in PER_CONNECTION)
+_LOGGED_AS = {kind.value: f"event_emitted_{kind.value}" for kind in EventType}
+_Remembered = tuple[int, str, dict[str, Any], float]
+"""An event before somebody asks for it: its number, the word of its type, its data, and when, since the epoch."""
 
-    TUNNEL_CREATED = "tunnel_created"
-    """A tunnel was asked for; frps has not answered yet."""
-    TUNNEL_CONNECTED = "tunnel_connected"
-    """A tunnel is reachable, for the first time or again; the data has its ``url``."""
-    TUNNEL_DISCONNECTED = "tunnel_disconnected"
-    """A tunnel that was reachable is not: the server or frpc is away."""
-    TUNNEL_ERROR = "tunnel_error"
-    """The server refuses a tunnel; the data has ``error``, ``reason`` and ``hint``."""
-    TUNNEL_CLOSED = "tunnel_closed"
-    """A tunnel was closed by its owner."""
-    CLIENT_CONNECTED = "client_connected"
-    """frpc is logged in, for the first time or again."""
-    CLIENT_DISCONNECTED = "client_disconnected"
-    """frpc was logged in and is not; the data has ``cause``: ``server_lost``, ``frpc_ended`` or ``closed``."""
-    METRIC_THRESHOLD = "metric_threshold"
-    """A number crossed a limit."""
+
+class _Entry:
+    """A handler's registration: another one each time, also of the same handler."""
+
+    __slots__ = ("call", "handler")
+
+    def __init__(self, handler: object, call: Handler) -> None:
+        self.handler = handler
+        self.call = call
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,25 @@ class EventEmitter:
     event loop that was running when it was registered, or where there was none, in one of its own before `emit` goes on.
 
     Args:
-        history: How many events are remembered.
+        history: How many events are remembered; besides them as many of single connections, which would push out all
+            others.
     """
 
     def __init__(self, history: int = 1000) -> None:
-        self._handlers: dict[EventType | None, tuple[Handler, ...]] = {}
-        self._history: deque[Event] = deque(maxlen=history)
-        self._last_id = 0
+        self._handlers: dict[str, tuple[_Entry, ...]] = {}
+        self._history: deque[_Remembered] = deque(maxlen=history)
+        self._connections: deque[_Remembered] = deque(maxlen=history)
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._logger = FRPLogger("event_emitter")
         self.handler_errors = 0
         """Handlers that raised."""
+        default_counters.watch(
+            self,
+            "handler_errors",
+            "frp_wrapper_event_handler_errors_total",
+            "Handlers of events that raised.",
+        )
 
     def on(self, event_type: EventType, handler: AnyHandler) -> Subscription:
         """Call ``handler`` with the data of every event of this type from now on.
@@ -80,7 +88,7 @@ class EventEmitter:
         Returns:
             What ends it: ``subscription.cancel()``, or the end of a ``with`` block.
         """
-        return self._add(event_type, handler, synchronous(handler, self._failed))
+        return self._add(event_type.value, handler, synchronous(handler, self._failed))
 
     def once(self, event_type: EventType, handler: AnyHandler) -> Subscription:
         """Call ``handler`` for the next event of this type only."""
@@ -93,58 +101,87 @@ class EventEmitter:
                 subscription.cancel()
                 call(data)
 
-        subscription = self._add(event_type, handler, first)
+        subscription = self._add(event_type.value, handler, first)
         return subscription
 
-    def on_any(self, handler: Callable[[Event], object]) -> Subscription:
-        """Call ``handler`` with every event, as an `Event`, after the handlers of its type."""
-        return self._add(None, handler, handler)
+    def on_any(self, handler: Callable[[Event], object], *, connections: bool = False) -> Subscription:
+        """Call ``handler`` with every event, as an `Event`, after the handlers of its type.
+
+        Args:
+            handler: Is called.
+            connections: Also with those of single connections, of which there may be thousands a second.
+        """
+        keys = (_ANY, _ANY_CONNECTION) if connections else (_ANY,)
+        subscriptions = [self._add(key, handler, handler) for key in keys]
+
+        def cancel() -> None:
+            for subscription in subscriptions:
+                subscription.cancel()
+
+        return Subscription(cancel)
 
     def off(self, event_type: EventType, handler: AnyHandler) -> None:
         """Stop calling ``handler``; one that is not registered is no error."""
-        self._remove(event_type, lambda entry: getattr(entry, "handler", None) == handler)
+        self._remove(event_type.value, lambda entry: entry.handler == handler)
 
     def history(self, event_type: EventType | None = None) -> list[Event]:
         """Give the last events, oldest first; with a type, only those of it."""
-        return [event for event in list(self._history) if event_type in (None, event.type)]
+        remembered = sorted([*self._history.copy(), *self._connections.copy()])
+        return [
+            _event(number, kind, data, at)
+            for number, kind, data, at in remembered
+            if event_type is None or event_type._value_ == kind
+        ]
+
+    def is_heard(self, event_type: EventType) -> bool:
+        """Say whether a handler of this type, or of all, is registered now."""
+        kind = event_type._value_
+        return bool(self._handlers.get(kind) or self._handlers.get(_any(kind)))
 
     def emit(self, event_type: EventType, data: dict[str, Any]) -> None:
         """Log the event and call its handlers, now and on this thread."""
+        kind = event_type._value_  # an Enum itself is slow as a key
         self._logger.log_tunnel_event(
-            f"event_emitted_{event_type.value}", tunnel_id=data.get("tunnel_id", "N/A"), event_data=data
+            _LOGGED_AS[kind], tunnel_id=data.get("tunnel_id", "N/A"), event_data=data
         )
-        with self._lock:  # so that the history is in the order of the ids
-            self._last_id += 1
-            event = Event(event_type, data, datetime.now(UTC), self._last_id)
-            self._history.append(event)
-        for handler in self._handlers.get(event_type, ()):
-            self._call(handler, data, event_type)
-        for handler in self._handlers.get(None, ()):
-            self._call(handler, event, event_type)
-
-    def _call(self, handler: Handler, argument: Any, event_type: EventType) -> None:
-        try:
-            handler(argument)
-        except Exception as exc:  # noqa: BLE001 - a handler is the user's code and may raise anything
-            self._failed(exc, event_type.value)
+        number, at = next(self._numbers), time.time()
+        (self._connections if kind in _PER_CONNECTION else self._history).append((number, kind, data, at))
+        for entry in self._handlers.get(kind, ()):
+            try:
+                entry.call(data)
+            except Exception as exc:  # noqa: BLE001 - a handler is the user's code and may raise anything
+                self._failed(exc, kind)
+        others = self._handlers.get(_any(kind))
+        if others:
+            event = _event(number, kind, data, at)
+            for entry in others:
+                try:
+                    entry.call(event)
+                except Exception as exc:  # noqa: BLE001 - likewise
+                    self._failed(exc, kind)
 
     def _failed(self, error: Exception, event_type: str) -> None:
         self.handler_errors += 1
         self._logger.log_error(error, {"event_type": event_type})
 
-    def _add(self, event_type: EventType | None, handler: object, call: Handler) -> Subscription:
-        def entry(argument: Any) -> None:  # a function of its own for each time that a handler is registered
-            call(argument)
-
-        entry.handler = handler  # type: ignore[attr-defined]
+    def _add(self, key: str, handler: object, call: Handler) -> Subscription:
+        entry = _Entry(handler, call)
         with self._lock:  # replaced, not changed: an emit that runs at this moment keeps its own tuple
-            self._handlers[event_type] = (*self._handlers.get(event_type, ()), entry)
-        return Subscription(lambda: self._remove(event_type, lambda other: other is entry))
+            self._handlers[key] = (*self._handlers.get(key, ()), entry)
+        return Subscription(lambda: self._remove(key, lambda other: other is entry))
 
-    def _remove(self, event_type: EventType | None, is_meant: Callable[[Handler], bool]) -> None:
+    def _remove(self, key: str, is_meant: Callable[[_Entry], bool]) -> None:
         with self._lock:
-            entries = self._handlers.get(event_type, ())
-            self._handlers[event_type] = tuple(entry for entry in entries if not is_meant(entry))
+            entries = self._handlers.get(key, ())
+            self._handlers[key] = tuple(entry for entry in entries if not is_meant(entry))
+
+
+def _any(kind: str) -> str:
+    return _ANY_CONNECTION if kind in _PER_CONNECTION else _ANY
+
+
+def _event(number: int, kind: str, data: dict[str, Any], at: float) -> Event:
+    return Event(EventType(kind), data, datetime.fromtimestamp(at, UTC), number)
 
 
 class EventDispatcher:
@@ -166,6 +203,13 @@ class EventDispatcher:
         self._thread = threading.Thread(target=self._run, name=f"frp-wrapper-events-{name}", daemon=True)
         self.dropped = 0
         """Events that no handler has seen because the queue was full."""
+        default_counters.watch(
+            self,
+            "dropped",
+            "frp_wrapper_events_dropped_total",
+            "Events that no handler has seen, because handlers were so slow that too many waited.",
+            server=name,
+        )
 
     def start(self) -> None:
         """Start the thread."""

@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import add
 from typing import Any
 
 from frp_wrapper.monitoring.metrics import TunnelMetrics
@@ -69,9 +70,9 @@ class Chart:
 class History:
     """Remembers what samples tell; not for several threads.
 
-    A rate is the difference of two totals, over the time between them, so that nothing is lost between samples: the sum
-    of a chart is what has flowed, also where a sample came late. A tunnel takes 59 KB after a day (2,100 points of
-    seven 4-byte numbers), and is forgotten with the first sample without it.
+    Rates come from totals, so that nothing is lost between samples: the sum of a chart is what has flowed, also where
+    samples came late. A tunnel takes 60 KB after a day (2,100 points of seven 4-byte numbers), and is forgotten with
+    the first sample without it.
 
     Args:
         limit: So many tunnels are remembered; those beyond are counted in `refused`.
@@ -133,7 +134,7 @@ class History:
         tunnels = {}
         for tunnel_id in tunnel_ids:
             past = self._tunnels.get(tunnel_id)
-            rows = past.rings[TIERS.index(tier)] if past else _Ring(tier)
+            rows = past.rings[TIERS.index(tier)] if past else _Ring(tier, now)
             tunnels[tunnel_id] = {name: rows.column(SERIES.index(name), ends, step) for name in series}
         return Chart(step, [min(at, int(now)) for at in ends], tunnels)
 
@@ -141,58 +142,85 @@ class History:
 class _Past:
     """What is remembered of one tunnel."""
 
-    __slots__ = ("rings",)
+    __slots__ = ("_at", "_totals", "rings")
 
     def __init__(self) -> None:
-        self.rings = tuple(_Ring(tier) for tier in TIERS)
+        self._at = 0.0
+        self._totals: Totals = ()
+        self.rings: tuple[_Ring, ...] = ()
 
     def add(self, metrics: TunnelMetrics, now: float) -> None:
-        totals = (
+        """Take in a sample."""
+        totals: Totals = (
             metrics.bytes_sent,
             metrics.bytes_received,
             metrics.connection_count,
             metrics.error_count,
         )
+        if not self._totals or now < self._at - _SET_BACK:
+            self._begin(now, totals)
+            return
+        if now <= self._at:  # the clock was set back a little: the next sample after it has it all
+            return
+        moved = [_moved(before, after) for before, after in zip(self._totals, totals, strict=True)]
         gauges = (
             _number(metrics.open_connections),
             _number(getattr(getattr(metrics, "latency", None), "p95", None)),
             _number(getattr(metrics, "server_latency", None)),
         )
         for ring in self.rings:
-            ring.add(totals, gauges, now)
+            ring.add(moved, gauges, self._at, now)
+        self._at, self._totals = now, totals
+
+    def _begin(self, now: float, totals: Totals) -> None:
+        self.rings = tuple(_Ring(tier, now) for tier in TIERS)
+        self._at, self._totals = now, totals
 
 
 class _Ring:
-    """The points of one tunnel at one resolution; a point is a row of `SERIES`, and is named by the end of its step."""
+    """The points of one tunnel at one resolution: rows of `SERIES`, each named by the number of its step.
 
-    __slots__ = ("_at", "_first", "_gauges", "_last", "_rows", "_tier", "_totals")
+    A step seldom ends with a sample: what was moved between two samples is shared out over the steps that they touch.
+    """
 
-    def __init__(self, tier: Tier) -> None:
+    __slots__ = ("_first", "_gauges", "_last", "_moved", "_rows", "_tier")
+
+    def __init__(self, tier: Tier, now: float) -> None:
         self._tier = tier
-        self._clear()
-
-    def _clear(self) -> None:
         self._rows = array("f")
-        self._first, self._last, self._at = 1, 0, 0.0
-        self._totals: Totals | None = None
-        self._gauges: tuple[float, ...] | None = None
+        self._last = int(now // tier.step)
+        self._first = self._last + 1
+        self._moved = [0.0] * _RATES
+        self._gauges = tuple(_UNKNOWN[_RATES:])
 
-    def add(self, totals: Totals, gauges: tuple[float, ...], now: float) -> None:
-        """Take in a sample; it becomes a row when a step has ended with it."""
-        step = int(now // self._tier.step)
-        if now < self._at - _SET_BACK:
-            self._clear()
-        if self._totals is None:
-            self._first = step + 1
-            self._start(step, totals, now)
+    def add(self, moved: list[float], gauges: tuple[float, ...], before: float, now: float) -> None:
+        """Take in a sample; steps that end with it become rows.
+
+        Args:
+            moved: How much the totals have grown since the sample before.
+            gauges: The numbers of this moment.
+            before: When the sample before was.
+            now: When this one is.
+        """
+        step = self._tier.step
+        self._gauges = tuple(map(_greater, self._gauges, gauges))
+        ended = int(now // step)
+        if ended <= self._last:
+            self._moved = list(map(add, self._moved, moved))
             return
-        self._gauges = gauges if self._gauges is None else tuple(map(_greater, self._gauges, gauges))
-        if step <= self._last:
-            return
-        rates = _rates(self._totals, totals, now - self._at)
-        self._append_gap(step - self._last - 1, rates)
-        self._append(array("f", (*rates, *self._gauges)))
-        self._start(step, totals, now)
+        rates = [amount / (now - before) for amount in moved]
+        first = (self._last + 1) * step - before
+        begun = [(amount + rate * first) / step for amount, rate in zip(self._moved, rates, strict=True)]
+        if ended - self._last > 1:
+            self._append(begun, _UNKNOWN[_RATES:])
+            self._append_gap(ended - self._last - 1, rates)
+            begun = rates
+        self._append(begun, self._gauges)
+        begun_since = now - ended * step
+        self._moved = [
+            rate * begun_since if begun_since else 0.0 for rate in rates
+        ]  # also of an unknown rate
+        self._gauges = tuple(_UNKNOWN[_RATES:])
 
     def column(self, index: int, ends: Iterable[int], step: int) -> list[float | None]:
         """Give one series: for each step the mean of a rate, or the greatest of what is no rate."""
@@ -218,10 +246,7 @@ class _Ring:
     def _value(self, number: int, index: int) -> float:
         return self._rows[(number - self._first) % self._tier.points * _WIDTH + index]
 
-    def _start(self, step: int, totals: Totals, now: float) -> None:
-        self._last, self._at, self._totals, self._gauges = step, now, totals, None
-
-    def _append_gap(self, steps: int, rates: Sequence[float]) -> None:
+    def _append_gap(self, steps: int, rates: list[float]) -> None:
         """Fill steps without a sample: what flowed in them is known, the numbers of a moment are not."""
         if steps >= self._tier.points:  # nothing of before is within reach
             self._last += steps - self._tier.points + 1
@@ -229,22 +254,18 @@ class _Ring:
             self._rows = array("f")
             steps = self._tier.points - 1
         for _ in range(steps):
-            self._append(array("f", (*rates, *_UNKNOWN[_RATES:])))
+            self._append(rates, _UNKNOWN[_RATES:])
 
-    def _append(self, row: array[float]) -> None:
+    def _append(self, rates: list[float], gauges: Iterable[float]) -> None:
         self._last += 1
         begin = (self._last - self._first) % self._tier.points * _WIDTH
-        self._rows[begin : begin + _WIDTH] = row
+        self._rows[begin : begin + _WIDTH] = array("f", (*rates, *gauges))
 
 
-def _rates(before: Totals, after: Totals, seconds: float) -> list[float]:
-    return [_rate(then, now, seconds) for then, now in zip(before, after, strict=True)]
-
-
-def _rate(then: int | None, now: int | None, seconds: float) -> float:
-    if then is None or now is None or seconds <= 0:
+def _moved(before: int | None, after: int | None) -> float:
+    if before is None or after is None:
         return _NAN
-    return (now - then if now >= then else now) / seconds  # a smaller total: the tunnel was made anew
+    return after - before if after >= before else after  # a smaller total: the tunnel was made anew
 
 
 def _number(value: Any) -> float:

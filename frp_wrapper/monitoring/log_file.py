@@ -1,125 +1,191 @@
-"""A file of log lines that is rotated by size and age, compressed, and bounded in all."""
+"""A file of log lines that is set aside when it is full or old."""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
+import fcntl
 import os
-import shutil
-import threading
+import re
+import stat
+import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
-_SUFFIX = ".gz"
+from frp_wrapper.monitoring.log_archive import Archive
+
+__all__ = ["RotatingFile"]
+
+_LOOK = 1.0
+"""Seconds between looks at the file: it may have been removed, or set aside by another process that writes to it."""
+_TRIES = 100
+_FIRST_STAMP = re.compile(rb'\{"timestamp":"([-+:.\dT]{10,40})"')
 
 
 class RotatingFile:
-    """Appends lines to a file; a full or old one is set aside, compressed, and at last removed.
+    """Appends lines to a file; not safe for several threads: its owner holds a lock.
 
-    The size is counted here rather than asked of the system for each line. Older files are named
-    ``NAME.20260102-030405-123456789.gz``. Compression runs on a thread named ``frp-wrapper-log-gzip``.
+    A line is one ``write``: it is whole or not there, whenever the process ends, and several processes may have the same
+    file. What a full disk takes of a line is taken back. The size is counted here rather than asked of the system for
+    each line. What is not a regular file (``/dev/stdout``, a FIFO) is written to, and no more.
 
     Args:
-        path: The file; its folder is made if need be.
-        max_bytes: A file that would grow beyond this is set aside.
-        max_age: One that is older than so many seconds too.
-        keep_bytes: So much is kept of older files, as they lie on the disk; the oldest go first.
+        path: The file, made with mode 0600; its folder is made if need be.
+        max_bytes: A file that would grow beyond this is set aside; where that cannot be done, it does not grow.
+        max_age: One whose first line is older than so many seconds is set aside too.
+        keep_bytes: So much is kept of what was set aside; the oldest go first.
+        keep_age: So many seconds is it kept.
 
     Raises:
         OSError: The file cannot be opened.
     """
 
-    def __init__(self, path: Path, max_bytes: int, max_age: float, keep_bytes: int) -> None:
-        self._path = path
+    def __init__(self, path: Path, max_bytes: int, max_age: float, keep_bytes: int, keep_age: float) -> None:
+        self._path = path.resolve() if path.is_file() else path.absolute()
         self._max_bytes = max_bytes
         self._max_age = max_age
-        self._keep_bytes = keep_bytes
-        self._lock = threading.Lock()
-        self._packing = threading.Lock()
-        self._workers: list[threading.Thread] = []
+        self._archive = Archive(self._path, keep_bytes, keep_age)
         self._descriptor = -1
+        self._state = os.stat_result((0,) * 10)
         self._size = 0
+        self._full = 0
         self._born = 0.0
+        self._looked = 0.0
+        self._look_at = 0.0
         self.lost = 0
-        """Lines that could not be written: the disk was full, or the file could not be opened again."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._open()
-        for aside in path.parent.glob(
-            f"{path.name}.????????-??????-?????????"
-        ):  # of a process that was killed
-            self._pack(aside)
+        """Lines that could not be written: the disk is full, or the file cannot be opened again or set aside."""
+        self._open(time.time())
+        self._archive.tend()  # of a process that was killed
 
-    def write(self, line: bytes) -> None:
-        """Append one line, with its line end; a line that cannot be written is counted, not raised."""
-        with self._lock:
-            if self._size + len(line) > self._max_bytes or time.time() - self._born > self._max_age:
-                self._rotate()
-            try:
-                self._size += os.write(self._descriptor, line)
-            except OSError:
-                self.lost += 1
+    @property
+    def room(self) -> int:
+        """So many bytes fit in before the file is set aside."""
+        return max(self._full - self._size, 0)
+
+    def write(self, lines: bytes, now: float) -> None:
+        """Append whole lines at the time ``now``; what cannot be written is counted, not raised."""
+        due = not self._looked <= now < self._look_at or self._size + len(lines) > self._full
+        if due and not self._look(now, len(lines)):
+            self.lost += lines.count(b"\n")
+            return
+        written = 0
+        try:
+            while written < len(lines):
+                written += os.write(self._descriptor, lines[written:] if written else lines)
+        except OSError:
+            written -= self._take_back(lines, written)
+        self._size += written
 
     def close(self) -> None:
         """Close the file, and wait for what is being compressed."""
-        with self._lock:
-            workers = self._workers
-            if self._descriptor != -1:
-                os.close(self._descriptor)
-                self._descriptor = -1
-        for worker in workers:
-            worker.join(30)
+        if self._descriptor != -1:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+        self._archive.close()
 
-    def _open(self) -> None:
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        state = os.fstat(self._descriptor)
-        self._size = state.st_size
-        self._born = time.time() if not state.st_size else state.st_mtime
+    def after_fork(self) -> None:
+        """Leave to the parent, in a child, what the parent has begun."""
+        self._archive.after_fork()
 
-    def _rotate(self) -> None:
-        if not self._size:  # a line that is larger than a whole file
-            self._born = time.time()
-            return
-        now = time.time_ns()
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now // 10**9))
-        aside = self._path.with_name(f"{self._path.name}.{stamp}-{now % 10**9:09}")
-        os.close(self._descriptor)
+    def _take_back(self, lines: bytes, written: int) -> int:
+        """Remove what a full disk has taken of a line, if nobody has written behind it, and give its length."""
+        whole = lines.rfind(b"\n", 0, written) + 1
+        self.lost += lines.count(b"\n", whole)
+        if written == whole:
+            return 0
+        with contextlib.suppress(OSError):
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            if os.fstat(self._descriptor).st_size == end:
+                os.ftruncate(self._descriptor, end - (written - whole))
+                return written - whole
+        return 0
+
+    def _look(self, now: float, more: int) -> bool:
+        """See to the file; False: it cannot take ``more`` bytes."""
+        self._looked = self._look_at = now
         try:
-            self._path.rename(aside)
-            self._open()
+            if not self._is_in_place():
+                self._open(now)
         except OSError:
-            self._descriptor, self._size = -1, 0
-            self.lost += 1
-            with contextlib.suppress(OSError):
-                self._open()
-            return
-        self._pack(aside)
-
-    def _pack(self, aside: Path) -> None:
-        self._workers = [worker for worker in self._workers if worker.is_alive()]
-        worker = threading.Thread(
-            target=self._compress, args=(aside,), name="frp-wrapper-log-gzip", daemon=True
-        )
-        self._workers.append(worker)
-        worker.start()
-
-    def _compress(self, aside: Path) -> None:
-        partial = aside.with_name(aside.name + ".part")
-        with self._packing:  # one at a time: what is half done must not be counted or removed by another
+            return False
+        self._born = min(self._born, now) if self._size else now  # min: the clock was set back
+        if self._size and (self._size + more > self._full or now - self._born >= self._max_age):
             try:
-                with aside.open("rb") as source, gzip.open(partial, "wb", compresslevel=6) as target:
-                    shutil.copyfileobj(source, target)
-                partial.chmod(0o600)
-                partial.rename(aside.with_name(aside.name + _SUFFIX))
-                aside.unlink()
-            except OSError:  # the disk is full: it stays as it is
-                partial.unlink(missing_ok=True)
-            self._prune()
+                self._set_aside(now)
+            except OSError:
+                return self._size + more <= self._full
+        self._look_at = min(now + _LOOK, self._born + self._max_age)
+        return True
 
-    def _prune(self) -> None:
-        older = sorted(self._path.parent.glob(f"{self._path.name}.*{_SUFFIX}"), reverse=True)
-        kept = 0
-        for path in older:
-            with contextlib.suppress(OSError):  # somebody else removed it
-                kept += path.stat().st_size
-                if kept > self._keep_bytes:
-                    path.unlink()
+    def _is_in_place(self) -> bool:
+        """Say whether the path still leads to what is open here, and note its size: others may write to it too."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return False
+        self._size = found.st_size
+        return os.path.samestat(found, self._state)
+
+    def _set_aside(self, now: float) -> None:
+        self._path.rename(self._archive.free_name())
+        self._open(now)
+        self._archive.tend()
+
+    def _open(self, now: float) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(_TRIES):
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                state = os.fstat(descriptor)
+                if not stat.S_ISREG(state.st_mode):
+                    self._full, self._look_at = sys.maxsize, float("inf")
+                elif self._claim(descriptor, state):
+                    self._begin(descriptor, state, now)
+                else:
+                    continue
+                self._adopt(descriptor)
+            finally:
+                if descriptor != self._descriptor:
+                    os.close(descriptor)
+            return
+        raise OSError(f"{self._path} is set aside faster than it can be opened")
+
+    def _claim(self, descriptor: int, state: os.stat_result) -> bool:
+        """Keep others from compressing a file; False: it has been set aside since it was opened."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks: one process only
+            pass
+        try:
+            return os.path.samestat(self._path.stat(), state)
+        except FileNotFoundError:
+            return False
+
+    def _begin(self, descriptor: int, state: os.stat_result, now: float) -> None:
+        """Note where a file stands; what a killed process has left at its end must not spoil the next line."""
+        if state.st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o600)
+        self._state, self._size, self._full = state, state.st_size, self._max_bytes
+        self._born = self._look_at = now
+        if state.st_size:
+            with self._path.open("rb") as file:
+                self._born = _first_time(file.read(64)) or state.st_mtime
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":
+                    self._size += os.write(descriptor, b"\n")
+
+    def _adopt(self, descriptor: int) -> None:
+        """Go on with another file under the same number, which is never closed in between: it could become the host's."""
+        if self._descriptor == -1:
+            self._descriptor = descriptor
+        else:
+            os.dup2(descriptor, self._descriptor, inheritable=False)
+
+
+def _first_time(line: bytes) -> float | None:
+    match = _FIRST_STAMP.match(line)
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(match[1].decode()).timestamp() if match else None
+    return None

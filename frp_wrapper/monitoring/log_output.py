@@ -3,51 +3,44 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from frp_wrapper.monitoring.log_console import Console
+from frp_wrapper.monitoring.log_fields import cleaned, cleaned_text, rewritten, rewritten_text
 from frp_wrapper.monitoring.log_file import RotatingFile
+from frp_wrapper.monitoring.log_fold import Folding, Record
+from frp_wrapper.monitoring.log_gather import Gathering
 
-__all__ = ["LogOutput", "mask_secret", "without_secrets"]
+__all__ = ["LogOutput"]
 
-_SECRET_KEY = re.compile(r"token|passw|secret|authorization|cookie|api_?key|credential", re.IGNORECASE)
-_MASK = "***"
-_SHORTEST_SECRET = 6
-"""A shorter text would be masked where it is a word like any other."""
-_MAX_SECRETS = 256
-_FOLD_WINDOW = 5.0
-"""Seconds for which a record that repeats the one before is counted instead of written."""
-_COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
-
-_secrets: dict[str, None] = {}
-
-
-def mask_secret(secret: str) -> None:
-    """Have a text that must not be seen replaced wherever it stands in a record."""
-    if len(secret) >= _SHORTEST_SECRET:
-        _secrets[secret] = None
-        if len(_secrets) > _MAX_SECRETS:
-            del _secrets[next(iter(_secrets))]
+_CALM = frozenset(("debug", "info"))
+"""Levels of records that may wait until others come along, for 50 ms at most."""
+_STEERING = re.compile(r"[\x80-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What JSON lets through and a terminal, or a program that splits lines in Unicode's way, would act upon."""
 
 
 def _dump() -> Callable[[Any], bytes]:
     try:
         import orjson  # noqa: PLC0415 - an extra
     except ImportError:
-        return lambda value: json.dumps(value, default=str, ensure_ascii=False).encode()
-    options = orjson.OPT_NON_STR_KEYS
-    return lambda value: orjson.dumps(value, default=str, option=options)
+        encode = json.JSONEncoder(
+            ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+        ).encode
+        return lambda value: encode(value).encode()
+    return orjson.dumps
 
 
 class LogOutput:
-    """Writes records; safe for several threads.
+    """Writes records; safe for several threads, from signal handlers and `__del__`, and over a fork.
 
     Args:
         level: Records below this number of the standard library are dropped.
@@ -57,37 +50,65 @@ class LogOutput:
 
     def __init__(self, level: int, *, console: bool, file: RotatingFile | None) -> None:
         self.level = level
-        self._console = console
-        self._colours = console and sys.stderr.isatty()
+        self._console = Console() if console else None
         self._file = file
         self._dump = _dump()
-        self._lock = threading.Lock()
-        self._last: tuple[str, str, str, Mapping[str, Any]] | None = None
-        self._last_at = 0.0
-        self._repeats = 0
+        self._lock = threading.RLock()  # a signal handler may log while this thread is writing
+        self._lines = Gathering(file, self._lock) if file is not None else None
+        self._folding = Folding()
+        self._second = 0
+        self._begin = self._end = 0.0
+        self._day_and_time = ""
+        self._stamp = ""
+        self._head = b""
+        _outputs.add(self)
+        _watch_forks()
+
+    @property
+    def lost(self) -> int:
+        """Lines that the file or the console could not take."""
+        file, console = self._file, self._console
+        return (file.lost if file is not None else 0) + (console.lost if console is not None else 0)
 
     def write(self, level: str, name: str, event: str, fields: Mapping[str, Any]) -> None:
-        """Take a record; one that repeats the last is counted, and told as ``repeated`` with the next."""
-        now = time.time()
+        """Take a record; one that repeats a recent one is counted, and told as ``repeated`` later."""
+        event = cleaned_text(event)
+        fields = cleaned(fields)  # outside the lock: what is in them may be anybody's classes
+        body = self._body(level, name, event, fields)
         record = (level, name, event, fields)
         with self._lock:
-            if record == self._last and now - self._last_at < _FOLD_WINDOW:
-                self._repeats += 1
-                return
-            self._flush_repeats(now)
-            self._last, self._last_at = record, now
-            self._emit(level, name, event, fields, now)
+            now = time.time()
+            stands_for = self._folding.take(body, record, now)
+            if self._folding.ended:
+                self._tell(now)
+            if stands_for:
+                self._emit(body, record, stands_for if stands_for > 1 else 0, now, now)
 
     def flush(self) -> None:
-        """Tell what has been counted and not told."""
+        """Tell what has been counted, and write what waits."""
         with self._lock:
-            self._flush_repeats(time.time())
+            now = time.time()
+            self._folding.end_all()
+            self._tell(now)
+            if self._lines is not None:
+                self._lines.flush(now)
 
     def close(self) -> None:
-        """Tell what has been counted, and close the file."""
+        """Tell what has been counted, write what waits, and close the file."""
         self.flush()
-        if self._file is not None:
-            self._file.close()
+        if self._file is not None and self._lines is not None:
+            self._lines.close()
+            with self._lock:
+                self._lines.flush(time.time())  # another thread may have come in between
+                self._file.close()
+
+    def after_fork(self) -> None:
+        """Leave to the parent, in a child, what it has counted and not written, and a lock that a thread of it may hold."""
+        self._lock = threading.RLock()
+        self._folding = Folding()
+        if self._file is not None and self._lines is not None:
+            self._lines.after_fork(self._lock)
+            self._file.after_fork()
 
     def __enter__(self) -> Self:
         return self
@@ -97,44 +118,59 @@ class LogOutput:
     ) -> None:
         self.close()
 
-    def _flush_repeats(self, now: float) -> None:
-        if self._repeats and self._last is not None:
-            repeats, self._repeats = self._repeats, 0
-            level, name, event, fields = self._last
-            self._emit(level, name, event, {**fields, "repeated": repeats}, now)
+    def _tell(self, now: float) -> None:
+        ended, self._folding.ended = self._folding.ended, []
+        for repeats in ended:
+            self._emit(repeats.key, repeats.record, repeats.count, repeats.last, now)
 
-    def _emit(self, level: str, name: str, event: str, fields: Mapping[str, Any], now: float) -> None:
-        masked = {key: _MASK if _SECRET_KEY.search(key) else value for key, value in fields.items()}
-        stamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-        if self._file is not None:
-            self._file.write(self._line(stamp, level, name, event, masked))
-        if self._console:
-            print(without_secrets(self._text(stamp, level, name, event, masked)), file=sys.stderr)
+    def _emit(self, body: bytes, record: Record, repeated: int, at: float, now: float) -> None:
+        if not self._begin <= at < self._end:
+            self._set_time(int(at * 1000))
+        if self._lines is not None:
+            if repeated:
+                body = b'%b,"repeated":%d}' % (body[:-1], repeated)
+            self._lines.write(self._head + body[1:] + b"\n", now, urgent=record[0] not in _CALM)
+        if self._console is not None:
+            self._console.print(self._stamp, record, repeated)
 
-    def _line(self, stamp: str, level: str, name: str, event: str, fields: Mapping[str, Any]) -> bytes:
-        record = {"timestamp": stamp, "level": level, "logger": name, "event": event, **fields}
+    def _set_time(self, millisecond: int) -> None:
+        """Make the time as it is written; it stays the same for a millisecond, and most of it for a second."""
+        self._begin, self._end = millisecond / 1000, (millisecond + 1) / 1000
+        second, part = divmod(millisecond, 1000)
+        if second != self._second:
+            self._second = second
+            self._day_and_time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        self._stamp = f"{self._day_and_time}.{part:03}+00:00"
+        self._head = f'{{"timestamp":"{self._stamp}",'.encode()
+
+    def _body(self, level: str, name: str, event: str, fields: Mapping[str, Any]) -> bytes:
+        """Give the record as JSON, but for the time."""
         try:
-            line = self._dump(record)
-        except (TypeError, ValueError):  # what cannot be written as JSON is written as it prints
-            line = self._dump({key: str(value) for key, value in record.items()})
-        for secret in _secrets:
-            raw = json.dumps(secret, ensure_ascii=False)[1:-1].encode()
-            if raw in line:
-                line = line.replace(raw, _MASK.encode())
-        return line + b"\n"
-
-    def _text(self, stamp: str, level: str, name: str, event: str, fields: Mapping[str, Any]) -> str:
-        shown = " ".join(f"{key}={value!r}" for key, value in fields.items())
-        word = f"\x1b[{_COLOURS.get(level, '0')}m{level:8}\x1b[0m" if self._colours else f"{level:8}"
-        return f"{stamp[11:23]} {word} {name}: {event} {shown}".rstrip()
+            body = self._dump({"level": level, "logger": name, "event": event, **fields})
+        except (
+            TypeError,
+            ValueError,
+        ):  # a large number, or half a character: too rare to be looked for each time
+            names = {"level": level, "logger": rewritten_text(name), "event": rewritten_text(event)}
+            body = self._dump(names | rewritten(fields))
+        return body if body.isascii() else _STEERING.sub(_escape, body.decode()).encode()
 
 
-def without_secrets(text: str) -> str:
-    """Give a text with everything masked that `mask_secret` was told of."""
-    for secret in list(_secrets):
-        if secret in text:
-            text = text.replace(secret, _MASK)
-    return text
+_outputs: weakref.WeakSet[LogOutput] = weakref.WeakSet()
+
+
+@cache
+def _watch_forks() -> None:
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    for output in list(_outputs):
+        output.after_fork()
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def open_output(
@@ -145,7 +181,10 @@ def open_output(
     max_bytes: int,
     max_age: float,
     keep_bytes: int,
+    keep_age: float,
 ) -> LogOutput:
     """Make an output; see `frp_wrapper.monitoring.logger.configure_logging`."""
-    file = RotatingFile(Path(json_file), max_bytes, max_age, keep_bytes) if json_file is not None else None
+    file = None
+    if json_file is not None:
+        file = RotatingFile(Path(json_file), max_bytes, max_age, keep_bytes, keep_age)
     return LogOutput(level, console=console, file=file)

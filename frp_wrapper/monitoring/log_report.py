@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from frp_wrapper.monitoring._log_layout import clean
+from frp_wrapper.monitoring._multiline import LogReader
 from frp_wrapper.monitoring.parser import OutputParser
-from frp_wrapper.reasons import REASONS, explain
+from frp_wrapper.monitoring.record_types import TYPES
+from frp_wrapper.reasons import REASONS
 
 __all__ = ["Finding", "Report", "read_records", "report"]
 
@@ -18,28 +19,20 @@ _MAX_FINDINGS = 10_000
 _TUNNELS_SHOWN = 20
 
 
-def read_records(lines: Iterable[str], program: str | None = None) -> Iterator[dict[str, Any]]:
-    """Give the record of every line that is frp's, with a ``reason`` where it tells of a failure.
+def read_records(lines: Iterable[str | None], program: str | None = None) -> Iterator[dict[str, Any]]:
+    """Give every record of a log, where several may stand in one line, and one may go over several.
 
     Args:
-        lines: Of a log, in whatever wrapping.
+        lines: Of a log, in whatever wrapping; None for a pause, behind which no record goes on.
         program: ``frpc`` or ``frps``, when it is known.
     """
-    parser = OutputParser(program)
+    return _records(lines, LogReader(OutputParser(program)))
+
+
+def _records(lines: Iterable[str | None], reader: LogReader) -> Iterator[dict[str, Any]]:
     for line in lines:
-        record = parser.parse_line(line)
-        if record is not None:
-            yield _with_reason(record)
-
-
-def _with_reason(record: dict[str, Any]) -> dict[str, Any]:
-    text = record.get("error")
-    if isinstance(text, str) and text:
-        reason = explain(text)
-        record["reason"] = reason.code
-    elif record["type"] == "health_check_failed":
-        record["reason"] = "health_check_failed"
-    return record
+        yield from reader.flush() if line is None else reader.feed(line)
+    yield from reader.flush()
 
 
 @dataclass(slots=True)
@@ -47,7 +40,7 @@ class Finding:
     """One kind of failure in a log.
 
     Attributes:
-        reason: The code, see docs/errors.md; for a failure without a known text the type of the line.
+        reason: The code, see docs/errors.md; for a failure without a known text the type of the record.
         count: How often.
         first: When first, as the log writes it.
         last: When last.
@@ -72,36 +65,48 @@ class Report:
     """What a log tells.
 
     Attributes:
-        records: Lines that are frp's.
-        others: Lines that are not.
-        types: How many of each type.
+        records: How many records of frp.
+        others: Lines that are not frp's.
+        first: When the first record was written, as the log writes it.
+        last: When the last was.
+        types: How many of each type, the most frequent first.
         findings: What failed, the most frequent first.
     """
 
     records: int
     others: int
+    first: str | None
+    last: str | None
     types: Mapping[str, int]
     findings: list[Finding]
 
 
 def report(lines: Iterable[str], program: str | None = None) -> Report:
     """Say what happened in a log, how often, and what to do."""
-    parser = OutputParser(program)
+    reader = LogReader(OutputParser(program))
     types: Counter[str] = Counter()
     findings: dict[str, Finding] = {}
     tunnels: dict[str, Counter[str]] = {}
-    others = 0
-    for line in lines:
-        record = parser.parse_line(line)
-        if record is None:
-            others += bool(clean(line).strip())  # a colour alone is the end of the line before
-            continue
+    first = last = told = None
+    for record in _records(lines, reader):
         types[record["type"]] += 1
-        _note(_with_reason(record), findings, tunnels)
+        first, last = first or record["timestamp"], record["timestamp"] or last
+        if not _repeats(record, told):
+            _note(record, findings, tunnels)
+        told = record.get("error") if record["type"].startswith("login_") else None
     for key, finding in findings.items():
         finding.tunnels = [name for name, _ in tunnels[key].most_common(_TUNNELS_SHOWN)]
     ordered = sorted(findings.values(), key=lambda finding: -finding.count)
-    return Report(types.total(), others, dict(types.most_common()), ordered)
+    return Report(types.total(), reader.others, first, last, dict(types.most_common()), ordered)
+
+
+def _repeats(record: Mapping[str, Any], told: str | None) -> bool:
+    """Say whether a record is of the same login as the one before: frpc says up to three times why it failed."""
+    return (
+        told is not None
+        and record["type"] in ("login_failed", "login_failed_exit")
+        and record.get("error") == told
+    )
 
 
 def _note(record: dict[str, Any], findings: dict[str, Finding], tunnels: dict[str, Counter[str]]) -> None:
@@ -115,7 +120,7 @@ def _note(record: dict[str, Any], findings: dict[str, Finding], tunnels: dict[st
             reason=key,
             first=record["timestamp"],
             example=str(record.get("error") or record["message"]),
-            cause=reason.cause if reason else "",
+            cause=reason.cause if reason else TYPES[key],
             hint=reason.hint if reason else "",
         )
     finding.count += 1

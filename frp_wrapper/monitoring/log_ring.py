@@ -11,11 +11,11 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
-from frp_wrapper.monitoring.log_output import without_secrets
+from frp_wrapper.monitoring.log_mask import masked_text
 
-__all__ = ["LogLine", "LogRing"]
+__all__ = ["LEVELS", "LogLine", "LogRing"]
 
-_LEVELS = ("trace", "debug", "info", "warning", "error")
+LEVELS = ("trace", "debug", "info", "warning", "error")
 _CHATTY = frozenset({"trace", "debug"})
 _LONGEST = 2000
 """Characters of a message that are kept."""
@@ -74,9 +74,9 @@ class LogRing:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take in a parsed line of frpc."""
-        level = record["level"] if record["level"] in _LEVELS else "info"
+        level = record["level"] if record["level"] in LEVELS else "info"
         name = record["tunnel_id"]
-        message = without_secrets(record["message"][:_LONGEST])
+        message = masked_text(record["message"][:_LONGEST])
         ring = self._chatty if level in _CHATTY else self._lines
         with self._lock:
             self._last_id += 1
@@ -114,7 +114,9 @@ class LogRing:
         Raises:
             ValueError: There is no such level.
         """
-        levels = _LEVELS[_LEVELS.index(level) :]
+        if level not in LEVELS:
+            raise ValueError(f"there is no level {level!r}; there are {', '.join(LEVELS)}")
+        levels = LEVELS[LEVELS.index(level) :]
         wanted = text.casefold()
         with self._lock:
             newest_first = list(

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["TunnelMetrics"]
+from frp_wrapper.monitoring.quantiles import Quantiles
+
+__all__ = ["Rates", "TunnelMetrics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How much a second, over some window.
+
+    Attributes:
+        bytes_sent: Payload bytes to visitors.
+        bytes_received: Payload bytes from visitors.
+        connections: New connections.
+        errors: Connections that failed.
+    """
+
+    bytes_sent: float
+    bytes_received: float
+    connections: float
+    errors: float
 
 
 @dataclass
@@ -26,6 +46,16 @@ class TunnelMetrics:
         source: ``passive`` (the kernel's own counters of frpc's sockets, Linux), ``relay`` (counted while forwarding),
             or None: nobody measures this tunnel.
         as_of: When the numbers were taken.
+        rates: How much a second over the last 1, 10, 60 and 300 seconds, by that number of seconds; None where there is
+            nothing to compare with yet.
+        errors: `error_count` by kind, a code of docs/errors.md.
+        latency: How long the local service took to accept connections, of the last five minutes; only the relay measures
+            it.
+        duration: How long connections were open that ended within the last five minutes.
+        server_latency: Seconds of a round trip between frpc and frps, smoothed.
+        reconnects: How often the tunnel came back.
+        flaps: How often it went away.
+        uptime_percent: What part of the time since it first came online it was.
     """
 
     tunnel_id: str
@@ -38,3 +68,11 @@ class TunnelMetrics:
     open_connections: int | None = None
     source: str | None = None
     as_of: datetime | None = None
+    rates: Mapping[int, Rates] | None = None
+    errors: Mapping[str, int] | None = None
+    latency: Quantiles | None = None
+    duration: Quantiles | None = None
+    server_latency: float | None = None
+    reconnects: int = 0
+    flaps: int = 0
+    uptime_percent: float | None = None

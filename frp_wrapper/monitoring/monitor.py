@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from frp_wrapper.errors import ConfigError
+from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.logger import FRPLogger
 from frp_wrapper.monitoring.metrics import TunnelMetrics
@@ -93,6 +94,18 @@ class TunnelMonitor:
         """Callbacks that raised."""
         self.silenced = 0
         """Alerts that nobody was called for, because of a silence or quiet hours."""
+        default_counters.watch(
+            self,
+            "callback_errors",
+            "frp_wrapper_alert_callback_errors_total",
+            "Callbacks of alerts that raised.",
+        )
+        default_counters.watch(
+            self,
+            "silenced",
+            "frp_wrapper_alerts_silenced_total",
+            "Alerts that nobody was called for, because of a silence or quiet hours.",
+        )
 
     def start_monitoring(self) -> None:
         """Start the thread; a second call does nothing."""
@@ -235,6 +248,7 @@ class TunnelMonitor:
             "value": alert.value,
             "limit": rule.limit,
             "seconds": seconds,
+            "since": datetime.now(UTC) - timedelta(seconds=seconds),
         }
         self._logger.log_tunnel_event("alert", **data)
         owner = self._owners.get(tunnel_id)

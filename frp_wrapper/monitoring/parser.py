@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from frp_wrapper.monitoring._log_layout import LEVELS, clean, header_of, names_before
+from frp_wrapper.monitoring import _log_layout as layout
+from frp_wrapper.monitoring._log_layout import HEADER, LEVELS, MAX_LINE, Header, names_before
+from frp_wrapper.monitoring._log_prefix import Prefix, peel, without_joint
+from frp_wrapper.monitoring._meaning import code_of, guess, place, program_of, program_of_tag, reason_of
+from frp_wrapper.monitoring._multiline import LogReader, is_crash
 from frp_wrapper.monitoring._templates import Template, catalogues
 
 __all__ = ["OutputParser", "Record", "StreamParser"]
 
 Record = dict[str, Any]
+Found = tuple[Template, dict[str, Any]]
 
-_MAX_LINE = 65536
-"""Characters of a line that are looked at."""
-_MAX_COMPACT_LINE = 2048
-"""Characters of a line in the compact layout; its patterns take time that grows with the square of the length."""
-_RAW_LEVELS = {
-    "panic": "error",
-    "config_error": "error",
-    "login_failed_exit": "error",
-    "admin_error": "error",
-}
-_PROGRAMS = {"client": "frpc", "visitor": "frpc", "health": "frpc", "server": "frps", "vhost": "frps"}
-"""By the folder in the caller, where both programs print the same text."""
-_CRASH = ("panic: ", "fatal error: ", "goroutine ", "runtime: ")
+_MAX_DAMAGED_LINE = 16384
+"""Characters that are looked at of a line that does not begin with a header as frp writes it."""
+_MAX_MENDED = 4096
+"""Characters of a message without a template that are looked at more closely."""
+_MAX_FOREIGN = 16
+"""Records of other programs, in the layout of frp's, that may stand in a line before its first."""
+_COMPACT = "] [proxy] ["
+_MIN_WITHOUT_HEADER = 20
+"""Letters of a message that is cut off, and has no header either, before it is taken for frp's."""
+_SEVERE_RAW = frozenset({"panic", "config_error", "login_failed_exit", "admin_error"})
+_REDACTED = re.compile(r"\[([^\[\]]{0,40})\] ?(?=\[)")
+"""A run id that somebody has made unreadable, before the name of a tunnel."""
 
 
 class OutputParser:
-    """Turns a line of frpc or frps into a record; never raises, whatever the line holds.
+    """Turns the lines of frpc or frps into records; never raises, whatever the lines hold.
 
     Args:
         program: ``frpc`` or ``frps`` when it is known whose lines these are; lines without frp's header are then
             taken as its own too.
-        timezone: The zone of the program's clock, which does not print it; None: unknown, records have no ``time``.
+        timezone: The zone of the program's clock, which does not print it; None: unknown, records have a ``time`` only
+            where a collector noted one.
     """
 
     PATTERNS: Mapping[str, re.Pattern[str]] = {
@@ -46,75 +52,162 @@ class OutputParser:
     """A compact layout that is read besides frp's own."""
 
     def __init__(self, program: str | None = None, timezone: tzinfo | None = None) -> None:
-        self._program = program
+        self.program = program
         self._timezone = timezone
-        self._messages, self._raw_messages = catalogues()
+        self._catalogues = catalogues()
+        self._find = self._catalogues.messages.find
 
     def parse_line(self, line: str) -> Record | None:
-        """Give the record of a line, or None when frp did not write it.
+        """Give the record of a line, the first where it holds several; None when frp did not write it.
 
         Its keys are ``type``, ``timestamp`` (as written), ``time`` (aware, or None), ``level``, ``caller``, ``run_id``,
         ``tunnel_id`` (proxy or visitor name), ``message``, ``program``, and the values of that type of message.
         """
-        line = clean(line if len(line) <= _MAX_LINE else line[:_MAX_LINE])
-        header = header_of(line)
+        header = HEADER.match(line)
         if header is not None:
-            return self._with_header(header, line[header.end() :])
-        if not line.strip():
-            return None
-        return self._compact(line[:_MAX_COMPACT_LINE]) or self._raw(line)
+            body = line[header.end() : MAX_LINE].rstrip("\r\n")
+            if "\x1b" not in body and "] [" not in body:
+                return self._with_header(header.groups(), body)
+        return next(self._damaged(line[:MAX_LINE], _MAX_DAMAGED_LINE, _MAX_FOREIGN), None)
 
-    def _with_header(self, header: re.Match[str], body: str) -> Record:
-        timestamp, letter, caller, run_id = header.groups()
+    def parse(self, text: str) -> Iterator[Record]:
+        """Give every record of a text: of all its lines, of several in one line, and of one over several lines."""
+        reader = LogReader(self)
+        for line in text.split("\n"):
+            yield from reader.feed(line)
+        yield from reader.flush()
+
+    def records(self, line: str) -> list[Record]:
+        """Give every record of a line."""
+        header = HEADER.match(line)
+        if header is not None:
+            body = line[header.end() : MAX_LINE].rstrip("\r\n")
+            if "\x1b" not in body and "] [" not in body:
+                record = self._with_header(header.groups(), body)
+                return [] if record is None else [record]
+        return list(self._damaged(line))
+
+    def _with_header(self, header: tuple[str | None, ...], body: str) -> Record | None:
+        timestamp, letter, caller, run_id = header
         name, message, found = self._look_up(body)
+        if found is None:
+            return self._unknown(header, body)
+        template, values = found
+        if name is not None and run_id is None and not template.is_named:  # a run id that was made unreadable
+            name, run_id = None, name
         record: Record = {
-            "type": "detail",
+            "type": template.event,
             "timestamp": timestamp,
             "time": self._time(timestamp) if self._timezone is not None else None,
-            "level": LEVELS[letter],
+            "level": LEVELS[letter] if letter else template.level,
             "caller": caller,
             "run_id": run_id,
             "tunnel_id": name,
             "message": message,
-            "program": self._program,
+            "program": self.program or template.program or program_of(caller),
         }
-        if found is None:
-            self._describe_unknown(record)
-        else:
-            self._describe(record, *found)
+        if values:
+            record.update(values)
+        if template.has_error:
+            record["reason"] = reason_of(template, record)
+        if template.elsewhere:
+            place(record, template)
         return record
 
-    def _look_up(self, body: str) -> tuple[str | None, str, tuple[Template, dict[str, Any]] | None]:
+    def _look_up(self, body: str) -> tuple[str | None, str, Found | None]:
         """Give name, message and template; a name may stand before the message, or belong to it."""
-        find = self._messages.find
+        find = self._find
         if body[:1] != "[":
+            if body[:11] == "ProxyName [":
+                return self._look_up_first_era(body)
             return None, body, find(body)
         first: tuple[str | None, str] = (None, body)
-        for way in names_before(body):
-            found = find(way[1])
+        for name, message in names_before(body):
+            found = find(message)
             if found is not None:
-                return *way, found
-            first = way if first[0] is None else first
+                run_id, _, last = name.rpartition("] [")
+                if run_id:
+                    found[1]["run_id"] = run_id
+                return last, message, found
+            first = (name, message) if first[0] is None else first
         found = find(body)
         return (None, body, found) if found is not None else (*first, None)
 
-    def _describe(self, record: Record, template: Template, values: Mapping[str, Any]) -> None:
-        record["type"] = template.event
-        if self._program is None:
-            record["program"] = template.program or _program_of(record["caller"])
-        record.update(values)
-        if template.text == "start error: %v" and "visitor" not in (record["caller"] or ""):
-            record["type"] = "tunnel_error"  # tunnels and visitors share the words
+    def _look_up_first_era(self, body: str) -> tuple[str | None, str, Found | None]:
+        name, end, rest = body[11:].partition("]")
+        if not end:
+            name, end, rest = body[11:].partition("}")  # as frp wrote it in one place
+        return name, body, self._catalogues.first_era.find(rest.lstrip(", "))
 
-    def _describe_unknown(self, record: Record) -> None:
-        caller = record["caller"] or ""
-        record["program"] = self._program or _program_of(caller)
-        if record["level"] == "error" and caller.startswith(("client/service.go", "service.go")):
-            record["type"] = "login_rejected"  # frpc prints the server's answer and nothing else
-            record["error"] = record["message"]
+    def _unknown(self, header: tuple[str | None, ...], body: str) -> Record | None:
+        """Make something of a message that no template fits as it stands."""
+        timestamp, letter, caller, run_id = header
+        mended = layout.tidy(body[:_MAX_MENDED])
+        redacted = None if run_id else _REDACTED.match(mended)
+        if redacted is not None and self._look_up(mended[redacted.end() :])[2] is not None:
+            return self._with_header((timestamp, letter, caller, redacted[1]), mended[redacted.end() :])
+        if mended != body and self._look_up(mended)[2] is not None:
+            return self._with_header(header, mended)
+        name, message = next(names_before(body), (None, body)) if body[:1] == "[" else (None, body)
+        record = self._record("detail", timestamp, LEVELS[letter] if letter else "info", message)
+        record |= {
+            "caller": caller,
+            "run_id": run_id,
+            "tunnel_id": name,
+            "program": self.program or program_of(caller),
+        }
+        if self._timezone is not None:
+            record["time"] = self._time(timestamp)
+        if guess(record, body, self._catalogues.messages):
+            return record
+        is_frp = self.program or run_id or (caller and layout.is_of_frp(caller))
+        return record if is_frp else None
+
+    def _damaged(self, line: str, most: int | None = None, headers: int = sys.maxsize) -> Iterator[Record]:
+        """Give the records of a line that is not one record in frp's own layout from its start to its end.
+
+        Args:
+            line: As it was read.
+            most: Characters of it that are looked at; None: all.
+            headers: How many headers of it are looked at.
+        """
+        line = layout.clean(line, most)
+        if not line or line.isspace():
+            return
+        compact = self._compact(line)
+        if compact is not None:
+            yield compact
+            return
+        header = layout.header_of(line)
+        before = line[: header.start] if header else line
+        prefix = peel(before[:_MAX_DAMAGED_LINE])
+        if len(before) > prefix.end or header is None:
+            record = self._raw(before[prefix.end :][:_MAX_DAMAGED_LINE], prefix, alone=header is None)
+            if record is not None:
+                yield record
+        if header is not None:
+            yield from self._several(line, header, prefix, headers)
+
+    def _several(self, line: str, header: Header, prefix: Prefix, headers: int) -> Iterator[Record]:
+        """Give the records of a line from its first header on."""
+        before = line[: header.start]
+        for _ in range(headers):
+            end = layout.next_header(line, header.end)
+            body = line[header.end : end if end != -1 else header.end + MAX_LINE]
+            record = self._with_header(header[:4], without_joint(body, before) if end != -1 else body)
+            if record is not None:
+                if record["time"] is None:
+                    record["time"] = prefix.time
+                record["program"] = record["program"] or program_of_tag(prefix.tag)
+                yield record
+            following = layout.header_of(line[end : end + 400]) if end != -1 else None
+            if following is None:
+                return
+            header = following._replace(start=end, end=end + following.end)
+            prefix = Prefix(0, prefix.tag, None)
 
     def _compact(self, line: str) -> Record | None:
-        if "] [proxy] [" not in line:
+        if line.count(_COMPACT) != 1:  # with more of them the patterns would take the square of the time
             return None
         for event in ("traffic_stats", "tunnel_connected", "tunnel_error"):
             match = self.PATTERNS[event].match(line)
@@ -124,26 +217,59 @@ class OutputParser:
 
     def _compact_record(self, event: str, line: str, match: re.Match[str]) -> Record:
         timestamp, name, *values = match.groups()
-        record = self._record(
-            event, timestamp, "error" if event == "tunnel_error" else "info", line[match.start(2) - 1 :]
-        )
+        level = "error" if event == "tunnel_error" else "info"
+        record = self._record(event, timestamp, level, line[match.start(2) - 1 :])
         record |= {"tunnel_id": name, "time": self._time(timestamp)}
         if event == "traffic_stats":
             record |= {"bytes_in": int(values[0]), "bytes_out": int(values[1])}
         elif values:
-            record["error"] = values[0]
+            record |= {"error": values[0], "reason": code_of(values[0])}
         return record
 
-    def _raw(self, line: str) -> Record | None:
-        if line.startswith(_CRASH):
-            return self._record("panic", None, "error", line)
-        found = self._raw_messages.find(line)
-        if found is not None and (self._program or found[0].is_telling):
-            template, values = found
-            record = self._record(template.event, None, _RAW_LEVELS.get(template.event, "info"), line)
-            record["program"] = self._program or template.program
-            return record | values
-        return self._record("detail", None, "info", line) if self._program else None
+    def _raw(self, line: str, prefix: Prefix, *, alone: bool) -> Record | None:
+        """Read a line without a header: start-up errors, crashes, and lines whose header got lost.
+
+        Args:
+            line: Without its collectors' prefixes.
+            prefix: What the collectors said.
+            alone: Whether nothing follows it in its line; what stands before a header must be certain to be frp's.
+        """
+        owner = self.program or program_of_tag(prefix.tag)
+        if is_crash(line):
+            record: Record | None = self._record("panic", None, "error", line)
+        else:
+            record = self._of_raw_template(line, owner, alone) or self._without_its_header(line, owner, alone)
+        if record is None and owner and alone:
+            record = self._record("detail", None, "info", line)
+        if record is not None:
+            record["program"] = record["program"] or owner
+            record["time"] = prefix.time
+        return record
+
+    def _of_raw_template(self, line: str, owner: str | None, alone: bool) -> Record | None:
+        text, raw = line.strip(" \t`"), self._catalogues.raw
+        found = raw.find(text) or (raw.resemble(text, least=_MIN_WITHOUT_HEADER) if alone else None)
+        if found is None or not (found[0].is_telling or (owner and self._find(text) is None)):
+            return None
+        template, values = found
+        level = "error" if template.event in _SEVERE_RAW else "info"
+        record = self._record(template.event, None, level, line)
+        record["program"] = self.program or template.program
+        record |= values
+        if template.event in _SEVERE_RAW:
+            record.setdefault("error", line)
+            record["reason"] = reason_of(template, record)
+        return record
+
+    def _without_its_header(self, line: str, owner: str | None, alone: bool) -> Record | None:
+        ids = layout.header_ids(line)
+        message = layout.tidy(line[ids.end() :])
+        found = self._look_up(message)[2]
+        if found is None and alone:
+            found = self._catalogues.messages.resemble(message, least=_MIN_WITHOUT_HEADER)
+        if found is None or not (owner or ids[1] or found[0].is_telling):
+            return None
+        return self._with_header((None, found[0].level[0].upper(), None, ids[1]), message)
 
     def _record(self, event: str, timestamp: str | None, level: str, message: str) -> Record:
         return {
@@ -155,12 +281,12 @@ class OutputParser:
             "run_id": None,
             "tunnel_id": None,
             "message": message,
-            "program": self._program,
+            "program": self.program,
         }
 
-    def _time(self, timestamp: str) -> datetime | None:
+    def _time(self, timestamp: str | None) -> datetime | None:
         try:
-            time = datetime.fromisoformat(timestamp.replace("/", "-"))
+            time = datetime.fromisoformat((timestamp or "").replace("/", "-"))
         except ValueError:
             return None
         if time.tzinfo is not None:
@@ -169,7 +295,7 @@ class OutputParser:
 
 
 class StreamParser:
-    """Turns the output of a program that we run ourselves into records; holds at most one line.
+    """Turns the output of a program that we run ourselves into records; holds at most one line and one record.
 
     Args:
         program: ``frpc`` or ``frps``.
@@ -177,29 +303,25 @@ class StreamParser:
     """
 
     def __init__(self, program: str, skip: tuple[bytes, ...] = ()) -> None:
-        self._parser = OutputParser(program, UTC)  # we start them with TZ=UTC
+        self._reader = LogReader(OutputParser(program, UTC))  # we start them with TZ=UTC
         self._skip = skip
         self._partial = b""
 
     def feed(self, chunk: bytes) -> Iterator[Record]:
         """Give the records of the lines that are complete now."""
         *lines, partial = (self._partial + chunk).split(b"\n")
-        self._partial = partial[:_MAX_LINE]
+        self._partial = partial[:MAX_LINE]
         return self._records(lines)
 
     def flush(self) -> Iterator[Record]:
-        """Give the record of a last line that has no end, once the program has ended."""
+        """Give what is left, once the program has ended: a line that has no end, a record that could have gone on."""
         partial, self._partial = self._partial, b""
-        return self._records([partial])
+        yield from self._records([partial])
+        yield from self._reader.flush()
 
-    def _records(self, lines: list[bytes]) -> Iterator[Record]:
+    def _records(self, lines: Iterable[bytes]) -> Iterator[Record]:
         for line in lines:
             if any(part in line for part in self._skip):
+                yield from self._reader.flush()
                 continue
-            record = self._parser.parse_line(line.decode("utf-8", "replace"))
-            if record is not None:
-                yield record
-
-
-def _program_of(caller: str | None) -> str | None:
-    return _PROGRAMS.get(caller.partition("/")[0]) if caller else None
+            yield from self._reader.feed(line.decode("utf-8", "replace"))

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from frp_wrapper.errors import ConfigError
@@ -24,11 +25,14 @@ Values = Mapping[str, float | None]
 NAMES = (
     "bytes_sent", "bytes_received", "connection_count", "error_count", "open_connections", "uptime_seconds",
     "idle_seconds", "offline", "down", "changes", "bytes_per_second", "connections_per_second", "errors_per_second",
-    "error_rate",
+    "error_rate", "latency", "server_latency", "reconnects", "uptime_percent",
 )  # fmt: skip
-"""The numbers that a rule can name: totals, the state as 0 or 1, changes of it in five minutes, rates of a minute."""
+"""The numbers that a rule can name: totals, the state as 0 or 1, changes of it in five minutes, rates of a minute; seconds
+that the local service (95 % of connections) and the server took to answer.
+"""
 ERROR_RATE_LIMIT = 0.1
 FLAPPING_LIMIT = 4
+LATENCY_LIMIT = 1.0
 
 
 class AlertState(Enum):
@@ -149,6 +153,13 @@ def built_in_rules(limits: Mapping[str, float] | None = None) -> tuple[Rule, ...
             limit=given.pop("flapping", FLAPPING_LIMIT) - 1,
             keep_firing_for=60.0,
         ),
+        Rule(
+            name="high_latency",
+            value=_slowest,
+            limit=given.pop("high_latency", LATENCY_LIMIT),
+            for_seconds=10.0,
+            keep_firing_for=30.0,
+        ),
         Rule(name="no_traffic", value="idle_seconds", limit=given.pop("no_traffic", math.inf)),
         Rule(name="bandwidth", value="bytes_per_second", limit=given.pop("bandwidth", math.inf)),
     )
@@ -156,6 +167,12 @@ def built_in_rules(limits: Mapping[str, float] | None = None) -> tuple[Rule, ...
         known = ", ".join(rule.name for rule in rules)
         raise ConfigError(f"there is no rule {', '.join(given)}", hint=f"The rules are {known}.")
     return rules
+
+
+def _slowest(values: Values) -> float | None:
+    """Give the longer of the ways to the local service and to the server, as far as they are known."""
+    known = [seconds for name in ("latency", "server_latency") if (seconds := values[name]) is not None]
+    return max(known, default=None)
 
 
 _OPERATORS: Mapping[type, Callable[..., Any]] = {
@@ -166,6 +183,7 @@ _OPERATORS: Mapping[type, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=1024)  # every rule is worked out for every tunnel again and again
 def _parsed(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body

@@ -45,6 +45,10 @@ class Track:
             "idle_seconds": _idle_seconds(metrics),
             "offline": None if status is None else float(status == "offline"),
             "down": None if status is None else float(status in _DOWN),
+            "latency": metrics.latency.p95 if metrics.latency else None,
+            "server_latency": metrics.server_latency,
+            "reconnects": metrics.reconnects,
+            "uptime_percent": metrics.uptime_percent,
             "changes": float(sum(at > now - FLAPPING_WINDOW for at in self._changes)),
             **self._rates(metrics, now),
         }

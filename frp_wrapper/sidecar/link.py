@@ -13,7 +13,7 @@ from frp_wrapper.sidecar.pump import PipePool, Pump
 from frp_wrapper.sidecar.slots import Field, Slots
 
 if TYPE_CHECKING:
-    from frp_wrapper.sidecar.relay import Gate
+    from frp_wrapper.sidecar.relay import Gate, News
 
 _MAX_HEADER = 4096
 
@@ -25,6 +25,7 @@ class Desk:
     slots: Slots
     buffer: bytearray
     pipes: PipePool
+    news: News
 
 
 class Link:
@@ -41,7 +42,7 @@ class Link:
     """
 
     __slots__ = (
-        "_closed_at", "_down", "_error", "_head", "_opened_at", "_received", "_sent", "_slots", "_up", "_visitor",
+        "_closed_at", "_connect_seconds", "_down", "_error", "_head", "_news", "_opened_at", "_received", "_sent", "_slots", "_up", "_visitor",
         "closed", "counted", "gate", "incoming", "outgoing", "peer",
     )  # fmt: skip
 
@@ -60,6 +61,7 @@ class Link:
         self.closed = False
         self.counted = False
         self._slots = desk.slots
+        self._news = desk.news
         self._up = Pump(incoming, outgoing, desk.buffer, desk.pipes)
         self._down = Pump(outgoing, incoming, desk.buffer, desk.pipes)
         self._head: bytes | None = b""
@@ -69,10 +71,16 @@ class Link:
         self._received = 0
         self._opened_at = time.time()
         self._closed_at: float | None = None
+        self._connect_seconds: float | None = None
         self._error: str | None = None
         if gate.proxy_protocol == "none":
             self._head = None
             self.count()
+
+    @property
+    def was_connected(self) -> bool:
+        """The local service has taken the connection."""
+        return self._connect_seconds is not None
 
     @property
     def done(self) -> bool:
@@ -91,6 +99,8 @@ class Link:
         )
         reading.readable |= readable
         writing.writable |= writable
+        if writable and self._connect_seconds is None and writing is self._up:
+            self._connect_seconds = time.time() - self._opened_at
 
     def advance(self) -> bool:
         """Move what can be moved, and count it; True when there is more to do at once.
@@ -112,6 +122,9 @@ class Link:
             self.counted = True
             self._add(Field.CONNECTIONS, 1)
             self._add(Field.OPEN, 1)
+            news = self._news
+            if news.wants_opened:
+                news.add(self.gate.name, "opened", self.describe())
 
     def close(self, error: str | None) -> None:
         """Close both sockets."""
@@ -137,6 +150,7 @@ class Link:
             "bytes_received": self._received,
             "local_address": self.peer,
             "error": self._error,
+            "connect_seconds": self._connect_seconds,
         }
 
     def _read_head(self) -> None:

@@ -22,6 +22,8 @@ _ACCEPTS = 64
 _EVENTS = 512
 _RECENT = 256
 _BACKLOG = 1024
+_NEWS = 8192
+"""Connections that are noted until the host asks, which it does once a second."""
 _NO_DESCRIPTOR_PAUSE = 0.05
 """Seconds to wait for a descriptor to come free when there is none for a new connection."""
 _EDGES = 0
@@ -30,12 +32,34 @@ if hasattr(select, "epoll"):
 _RESET = struct.pack("ii", 1, 0)
 
 
+class News:
+    """What became of connections, until the host asks; bounded, and what the bound drops is counted."""
+
+    def __init__(self) -> None:
+        self._rows: deque[dict[str, Any]] = deque(maxlen=_NEWS)
+        self._lost = 0
+        self.wants_opened = False
+        """Whether the host wants to know of connections as soon as they begin."""
+
+    def add(self, tunnel: str, kind: str, link: dict[str, Any]) -> None:
+        """Note that a connection was ``opened`` or ``closed``, or by the service ``broken`` or ``failed``."""
+        self._lost += len(self._rows) == _NEWS
+        self._rows.append({"tunnel": tunnel, "kind": kind, "connection": link})
+
+    def take(self, *, opened: bool) -> dict[str, Any]:
+        """Give what has been noted since the last time, and how much was lost since the start."""
+        self.wants_opened = opened
+        rows = [self._rows.popleft() for _ in range(len(self._rows))]
+        return {"rows": rows, "lost": self._lost}
+
+
 class Gate:
     """One relayed tunnel: where it listens, where it leads, and its connections."""
 
     def __init__(
-        self, listener: socket.socket, target: tuple[str, int], slot: int, proxy_protocol: str
+        self, name: str, listener: socket.socket, target: tuple[str, int], slot: int, proxy_protocol: str
     ) -> None:
+        self.name = name
         self.listener = listener
         self.target = target
         self.family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
@@ -67,7 +91,8 @@ class Relay:
         self._listeners: dict[int, Gate] = {}
         self._links: dict[int, Link] = {}
         self._busy: deque[Link] = deque()
-        self._desk = Desk(slots, bytearray(BUFFER), PipePool())
+        self.news = News()
+        self._desk = Desk(slots, bytearray(BUFFER), PipePool(), self.news)
         self._epoll = select.epoll()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._epoll.register(self._wake_read, select.EPOLLIN)
@@ -91,7 +116,7 @@ class Relay:
         address = socket.getaddrinfo(*target, type=socket.SOCK_STREAM)[0][4]
         listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         listener.setblocking(False)
-        gate = Gate(listener, (str(address[0]), int(address[1])), slot, proxy_protocol)
+        gate = Gate(name, listener, (str(address[0]), int(address[1])), slot, proxy_protocol)
         self._slots.write(slot, Field.OPEN, 0)
         with self._lock:
             self._gates[name] = gate
@@ -160,16 +185,17 @@ class Relay:
     def _connect(self, gate: Gate, incoming: socket.socket, peer: str) -> None:
         try:
             outgoing = socket.socket(gate.family, socket.SOCK_STREAM)
-        except OSError:
-            self._refuse(gate, incoming)
+        except OSError as exc:
+            self._refuse(gate, incoming, str(exc.strerror))
             return
         for end in (incoming, outgoing):
             end.setblocking(False)
             with contextlib.suppress(OSError):  # the peer may be gone already; its events tell
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if outgoing.connect_ex(gate.target) not in (0, errno.EINPROGRESS):
+        code = outgoing.connect_ex(gate.target)
+        if code not in (0, errno.EINPROGRESS):
             outgoing.close()
-            self._refuse(gate, incoming)
+            self._refuse(gate, incoming, os.strerror(code))
             return
         link = Link(gate, incoming, outgoing, peer, self._desk)
         gate.links.add(link)
@@ -177,9 +203,12 @@ class Relay:
             self._links[end.fileno()] = link
             self._epoll.register(end.fileno(), _EDGES)
 
-    def _refuse(self, gate: Gate, incoming: socket.socket) -> None:
+    def _refuse(self, gate: Gate, incoming: socket.socket, why: str) -> None:
         self._slots.add(gate.slot, Field.CONNECTIONS, 1)
         self._slots.add(gate.slot, Field.ERRORS, 1)
+        now = time.time()
+        failed = {"visitor": None, "opened_at": now, "closed_at": now, "bytes_sent": 0, "bytes_received": 0}
+        self.news.add(gate.name, "failed", failed | {"error": why})
         _reset(incoming)
 
     def _serve(self, link: Link, descriptor: int, events: int) -> None:
@@ -213,15 +242,18 @@ class Relay:
         for end in (link.incoming, link.outgoing):
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._close(link, why)
+        self._close(link, why, by_service=by_service)
 
-    def _close(self, link: Link, error: str | None) -> None:
+    def _close(self, link: Link, error: str | None, *, by_service: bool = False) -> None:
         link.gate.links.discard(link)
         for end in (link.incoming, link.outgoing):
             self._links.pop(end.fileno(), None)
         link.close(error)
         if link.counted:
-            link.gate.recent.append(link.describe())
+            described = link.describe()
+            link.gate.recent.append(described)
+            kind = "closed" if not by_service else "broken" if link.was_connected else "failed"
+            self.news.add(link.gate.name, kind, described)
 
     def _close_all(self) -> None:
         for link in set(self._links.values()):

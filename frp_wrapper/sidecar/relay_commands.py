@@ -26,7 +26,9 @@ def execute(relay: Relay | None, message: Message) -> tuple[Relay | None, Messag
         )
         return relay, {"port": bound}
     if relay is None:
-        return relay, {"open": [], "recent": []}
+        return relay, {"open": [], "recent": [], "rows": [], "lost": 0}
+    if message["op"] == "relay_news":
+        return relay, relay.news.take(opened=message["opened"])
     if message["op"] == "relay_close":
         relay.close(message["name"])
         return relay, {}

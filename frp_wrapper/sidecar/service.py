@@ -150,7 +150,7 @@ class Sidecar:
                 self._start_at = time.monotonic()
             case "stop":
                 self._stop(message["grace"])
-            case "relay_open" | "relay_close" | "relay_connections":
+            case "relay_open" | "relay_close" | "relay_connections" | "relay_news":
                 self._outbox.message({"op": "reply", "id": message["id"], **self._on_relay(message)})
 
     def _on_relay(self, message: Message) -> Message:

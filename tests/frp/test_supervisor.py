@@ -57,6 +57,12 @@ class Recorder:
     def on_repaired(self) -> None:
         self.repaired += 1
 
+    def patience(self) -> float | None:
+        return None
+
+    def on_quiet(self) -> None:
+        raise AssertionError("no patience, no quiet")
+
 
 def eventually(condition: Callable[[], object], timeout: float = 10.0) -> None:
     """Wait until a condition holds."""

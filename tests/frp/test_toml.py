@@ -97,10 +97,15 @@ def test_a_visitor() -> None:
 
 
 def test_the_client() -> None:
-    """Server, login, transport and TLS have their places; what is not set is left to frp."""
+    """Server, login, transport and TLS have their places; what is not set is left to frp, but for a heartbeat a second."""
     table = client(auth_token="t", user="bob", protocol="quic", tls=TLSConfig(trusted_ca_file="/ca"))
     assert table["auth"] == {"method": "token", "token": "t"}
-    assert table["transport"] == {"protocol": "quic", "tcpMux": True, "tls": {"trustedCaFile": "/ca"}}
+    assert table["transport"] == {
+        "protocol": "quic",
+        "tcpMux": True,
+        "heartbeatInterval": 1,
+        "tls": {"trustedCaFile": "/ca"},
+    }
     assert table["webServer"] == {"addr": "127.0.0.1", "port": 7400, "user": "user", "password": "password"}
     assert table["loginFailExit"] is False
 
@@ -112,12 +117,19 @@ def test_oidc() -> None:
         "method": "oidc",
         "oidc": {"clientID": "c", "clientSecret": "s", "tokenEndpointURL": "https://x"},
     }
+    assert client(oidc=oidc)["transport"]["heartbeatInterval"] == 30  # each may cost a token
+    assert client(heartbeat_interval=-1)["transport"]["heartbeatInterval"] == -1
 
 
 def test_extra_keys_win() -> None:
     """What frp knows and this package does not can be given as frp spells it."""
     table = client(extra={"transport": {"quic": {"maxIdleTimeout": 9}, "tcpMux": False}})
-    assert table["transport"] == {"protocol": "tcp", "tcpMux": False, "quic": {"maxIdleTimeout": 9}}
+    assert table["transport"] == {
+        "protocol": "tcp",
+        "tcpMux": False,
+        "heartbeatInterval": 1,
+        "quic": {"maxIdleTimeout": 9},
+    }
 
 
 def test_hostile_values_stay_values() -> None:

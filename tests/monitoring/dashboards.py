@@ -71,6 +71,7 @@ class StandIn:
     pid = 4711
     frp_version = "0.71.0"
     login_error: FRPError | None = None
+    server_latency: float | None = None
     dropped_events = 0
     dropped_output = 0
 

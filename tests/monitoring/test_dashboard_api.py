@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from frp_wrapper.metering.connection import Connection
 from frp_wrapper.monitoring.dashboard import MonitoringDashboard
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.metrics import TunnelMetrics
+from frp_wrapper.monitoring.quantiles import Quantiles
 from frp_wrapper.monitoring.web_api.encode import _with_stdlib, encode
 from frp_wrapper.monitoring.web_api.openapi import document
 from frp_wrapper.tunnel import TunnelStatus
@@ -431,29 +432,6 @@ def test_silences(client: StandIn, dashboard: MonitoringDashboard) -> None:
 # Prometheus
 
 
-@dataclass
-class Quantiles:
-    """As the metering gives them."""
-
-    count: int
-    p50: float
-    p90: float
-    p95: float
-    p99: float
-    max: float
-
-
-@dataclass
-class RicherMetrics(TunnelMetrics):
-    """Numbers with the fields that only some meters know."""
-
-    errors: dict[str, int] | None = None
-    latency: Quantiles | None = None
-    server_latency: float | None = None
-    reconnects: int = 0
-    flaps: int = 0
-
-
 def scrape(dashboard: MonitoringDashboard, accept: str = "text/plain") -> tuple[str, dict[str, Any]]:
     """Give the text, and the families of it as Prometheus's own parser reads them."""
     answer = ask(dashboard.port, "/metrics", headers={"Accept": accept})
@@ -468,7 +446,7 @@ def scrape(dashboard: MonitoringDashboard, accept: str = "text/plain") -> tuple[
 )
 def test_metrics(client: StandIn, dashboard: MonitoringDashboard, accept: str) -> None:
     """Prometheus's parsers read both formats; the numbers are the tunnel's, with its name and type."""
-    client.meters["web"].metrics = RicherMetrics(
+    client.meters["web"].metrics = TunnelMetrics(
         "web",
         bytes_sent=1024,
         bytes_received=7,
@@ -478,9 +456,9 @@ def test_metrics(client: StandIn, dashboard: MonitoringDashboard, accept: str) -
         last_activity=datetime.fromtimestamp(1_700_000_000.5, UTC),
         errors={"local_service_down": 1},
         latency=Quantiles(3, 0.001, 0.002, 0.003, 0.004, 0.005),
-        server_latency=0.02,
-        reconnects=2,
     )
+    client.server_latency = 0.02
+    client.list_tunnels()[0].lifeline.reconnects = 2
     _, families = scrape(dashboard, accept)
     values = {
         (sample.name.removeprefix("frp_wrapper_"), *sorted(sample.labels.items())): sample.value

@@ -61,6 +61,7 @@ class DashboardApp:
         self._assets = assets or Assets()
         self._logger = FRPLogger("dashboard")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_ended = False
         self._runtime: Runtime | None = None
         self._router: Router | None = None
 
@@ -81,7 +82,13 @@ class DashboardApp:
         return [route for route in self._router.routes if isinstance(route, Route)]
 
     def start(self) -> None:
-        """Begin to look at the client, in the event loop that runs now; a second call does nothing."""
+        """Begin to look at the client, in the event loop that runs now; a second call does nothing.
+
+        Raises:
+            ApiError: The dashboard was stopped.
+        """
+        if self._has_ended:
+            raise ApiError(503, "stopped", "the dashboard was stopped", "Mount a new asgi_app().")
         if self._runtime is None:
             self._monitor.start_monitoring()
             self._loop = asyncio.get_running_loop()
@@ -89,7 +96,7 @@ class DashboardApp:
             self._router = Router(_routes(self._runtime, self._assets, self.guard), redirect_slashes=False)
 
     async def close(self) -> None:
-        """End every stream and the looks; a request after it starts anew."""
+        """End every stream and the looks."""
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
             await runtime.close()
@@ -97,8 +104,8 @@ class DashboardApp:
                 self._monitor.stop_monitoring()
 
     def close_soon(self) -> None:
-        """Have it closed in its own event loop; from any thread."""
-        loop = self._loop
+        """Have it end for good, in its own event loop; from any thread."""
+        loop, self._has_ended = self._loop, True
         if loop is not None and not loop.is_closed():
             asyncio.run_coroutine_threadsafe(self.close(), loop)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from os import getpid
 from typing import Any
@@ -21,6 +21,8 @@ __all__ = ["Hub"]
 
 _STUCK = 30.0
 """Seconds after which a viewer that reads nothing is given up."""
+_BLOCK = 64 * 1024
+"""Bytes of events that are sent together."""
 _MAX_LINES = 200
 """Log lines in one frame; of more, the newest."""
 
@@ -82,7 +84,7 @@ class Hub:
         seen = min(int(number), self._event_id) if is_known else self._event_id
         viewer = Viewer(seen, wants_logs=wants_logs, abort=abort or (lambda: None))
         hello = {"server_time": datetime.now(UTC), "interval": self._interval, "version": __version__}
-        self._put(viewer, self._frame("hello", hello))
+        self._put(viewer, self._frame("hello", hello), seen)
         self._joining.add(viewer)
         self._wake()
         return viewer
@@ -106,9 +108,7 @@ class Hub:
         """Let every stream end; viewers that do not read are cut off."""
         bye = self._frame("bye", {})
         for viewer in [*self._live, *self._joining]:
-            if viewer.lags_since is None:
-                self._put(viewer, bye)
-            viewer.end()
+            viewer.end(bye)
 
     def heartbeat(self) -> None:
         """Tell viewers that the stream is alive though there is no news of it."""
@@ -122,9 +122,9 @@ class Hub:
         if not new:
             return
         self.missed_events += new[0].id - self._event_id - 1
-        for event in new:
-            self._event_id = event.id
-            self._put_all(self._frame("event", event_view(event)))
+        for data, event_id in self._event_blocks(new):
+            self._event_id = event_id
+            self._put_all(data)
 
     async def publish(self, snapshot: Snapshot, steps: Steps) -> None:
         """Send what has changed since the last snapshot, and all of it to those who are new."""
@@ -159,17 +159,25 @@ class Hub:
         tunnels = []
         for tunnel, metrics in snapshot.tunnels:
             tunnels.append(encode(tunnel_view(tunnel, metrics)))
+            await steps.pause()
         body = self._frame("snapshot", tunnels_document(snapshot.as_of, snapshot.client, tunnels))
         alerts = self._frame("alerts", self._alerts.view())
         for viewer in new:
-            self._put(viewer, body)
-            self._put(viewer, alerts)
-            self._replay(viewer)
+            seen = viewer.seen
+            self._put(viewer, body, seen)
+            self._put(viewer, alerts, seen)
+            missed = [event for event in self._events_after(seen) if event.id <= self._event_id]
+            for data, event_id in self._event_blocks(missed):
+                self._put(viewer, data, event_id)
 
-    def _replay(self, viewer: Viewer) -> None:
-        for event in self._events_after(viewer.seen):
-            if event.id <= self._event_id:
-                self._put(viewer, self._frame("event", event_view(event), event.id))
+    def _event_blocks(self, events: list[Event]) -> Iterator[tuple[bytes, int]]:
+        """Give the frames of events in blocks, each with the id of its last: many at once are no burst of frames."""
+        block = b""
+        for event in events:
+            block += self._frame("event", event_view(event), event.id)
+            if len(block) >= _BLOCK or event is events[-1]:
+                yield block, event.id
+                block = b""
 
     def _send_alerts(self) -> None:
         key = self._alerts.key()
@@ -197,7 +205,7 @@ class Hub:
         for viewer in list(self._live):
             if viewer.lags_since is not None and viewer.lags_since < limit:
                 self.dropped_viewers += 1
-                viewer.end()
+                viewer.end(b"")
                 viewer.abort()
                 self.leave(viewer)
 
@@ -208,8 +216,9 @@ class Hub:
         for viewer in self._live:
             self._put(viewer, data)
 
-    def _put(self, viewer: Viewer, data: bytes) -> None:
-        self.skipped_frames += viewer.put(data, self._event_id, time.monotonic())
+    def _put(self, viewer: Viewer, data: bytes, position: int | None = None) -> None:
+        at = self._event_id if position is None else position
+        self.skipped_frames += viewer.put(data, at, time.monotonic())
 
     def _begin(self) -> None:
         history = self._client.events.history()

@@ -7,6 +7,7 @@ from typing import Any
 from frp_wrapper._version import __version__
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.history import SERIES
+from frp_wrapper.monitoring.log_ring import LEVELS
 from frp_wrapper.monitoring.web_api.guard import OPEN
 from frp_wrapper.monitoring.web_api.schemas import NAME, SCHEMAS, Schema, ref
 
@@ -133,7 +134,7 @@ def _paths() -> dict[str, dict[str, Schema]]:
                 "",
                 "The last lines of frpc, oldest first.",
                 _json("LogLines"),
-                _in_query("level", {"enum": ["trace", "debug", "info", "warning", "error"]}),
+                _in_query("level", {"enum": list(LEVELS)}),
                 tunnel_id,
                 _in_query("q", {"type": "string"}),
                 _whole("before", 0, _BIG),

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.history import SERIES, TIERS
+from frp_wrapper.monitoring.log_ring import LEVELS
 from frp_wrapper.monitoring.web_api.assets import Assets
 from frp_wrapper.monitoring.web_api.encode import encode
 from frp_wrapper.monitoring.web_api.exposition import families, media_type
@@ -25,7 +26,6 @@ __all__ = ["Reads", "json_response"]
 
 MAX_LIMIT = 1000
 MAX_IDS = 100
-_LEVELS = ("trace", "debug", "info", "warning", "error")
 _LONGEST_RANGE = TIERS[-1].step * TIERS[-1].points
 
 
@@ -156,7 +156,7 @@ class Reads:
         limit = number(query, "limit", 200, 1, MAX_LIMIT)
         ring = self._runtime.client.log_lines
         lines = ring.lines(
-            level=choice(query, "level", _LEVELS) or "trace",
+            level=choice(query, "level", LEVELS) or "trace",
             tunnel_id=query.get("tunnel_id"),
             text=query.get("q", ""),
             before=number(query, "before", 2**63 - 1, 0, 2**63 - 1),

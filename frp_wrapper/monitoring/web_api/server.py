@@ -21,6 +21,8 @@ __all__ = ["Server", "listen", "resolve"]
 _MAX_CONNECTIONS = 2 * MAX_VIEWERS
 _STUCK_MS = 30_000
 """Milliseconds after which the kernel gives up a peer that takes nothing (Linux)."""
+_UNSENT = 256 * 1024
+"""Bytes that the kernel holds for a peer that reads slowly; it would let them grow to megabytes."""
 _LAST_WORDS = 0.3
 """Seconds that connections have to take what is on its way, before they are cut off."""
 _TICK = 1.0
@@ -56,6 +58,7 @@ def listen(address: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK_MS)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
         listener.bind((address, port))
         listener.listen(_BACKLOG)
         listener.setblocking(False)
@@ -79,6 +82,7 @@ class _Protocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.logger = _SILENT
+        self.access_log = False  # as an argument of uvicorn.Config it would silence the host's own uvicorn
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -103,7 +107,6 @@ class Server(uvicorn.Server):
             ws="none",
             lifespan="off",
             log_config=None,
-            access_log=False,
             proxy_headers=False,
             server_header=False,
             limit_concurrency=_MAX_CONNECTIONS,

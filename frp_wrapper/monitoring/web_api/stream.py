@@ -63,7 +63,8 @@ class EventStream:
 
     async def _send_frames(self, viewer: Viewer, send: Send) -> None:
         while (data := await viewer.next()) is not None:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
+            if data:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
             if viewer.lags_since is not None:
                 self._hub.catch_up(viewer)
         await send({"type": "http.response.body", "body": b""})

@@ -66,6 +66,7 @@ class Viewer:
             thrown_away = len(self._frames) + 1
             self._clear()
             self.lags_since = now
+            self._ready.set()
             return thrown_away
         self._frames.append(data)
         self._bytes += len(data)
@@ -73,20 +74,23 @@ class Viewer:
         self._ready.set()
         return 0
 
-    def end(self) -> None:
-        """Let the stream end once what is queued has been read."""
+    def end(self, last: bytes) -> None:
+        """Let the stream end with a last frame, once what is queued has been read."""
+        self.lags_since = None
+        self.put(last, self._position, 0.0)
         self._ended = True
         self._ready.set()
 
     async def next(self) -> bytes | None:
-        """Wait for frames and give all that wait; None: the stream has ended."""
-        while not self._frames:
+        """Wait for frames and give all that wait; none when it lags; None: the stream has ended."""
+        while not self._frames and self.lags_since is None:
             if self._ended:
                 return None
             self._ready.clear()
             await self._ready.wait()
         data = b"".join(self._frames)  # of one, it is that one and no copy
-        self.seen = self._position
+        if data:
+            self.seen = self._position
         self._clear()
         return data
 

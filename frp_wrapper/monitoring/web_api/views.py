@@ -139,8 +139,8 @@ def error_view(error: FRPError | None) -> View | None:
     return {"reason": error.reason, "message": error.what, "hint": error.hint}
 
 
-_CLOCKWORK = frozenset({"tunnel_id", "as_of", "uptime_seconds", "uptime_percent"})
-"""Numbers that go on by themselves while nothing happens."""
+_CLOCKWORK = frozenset({"tunnel_id", "as_of", "uptime_seconds", "uptime_percent", "server_latency"})
+"""Numbers that go on by themselves while nothing happens, or are the client's."""
 _telling = attrgetter(*(field.name for field in fields(TunnelMetrics) if field.name not in _CLOCKWORK))
 
 

@@ -1,0 +1,34 @@
+"""All comparisons in one run, ours beside others'.  ``python3 dev.py bench``, or ``python -m benchmarks [NAME ...]``
+
+Takes about a minute, and needs the extra ``bench``. `overhead` and `fuzz_parser` are run alone: they need frp, or long.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+from benchmarks.compare import show
+
+NAMES = ("parse", "log_calls", "events", "counters", "window", "rates", "quantiles")
+
+
+def main() -> None:
+    names = sys.argv[1:] or NAMES
+    if unknown := set(names) - set(NAMES):
+        sys.exit(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    print(
+        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs; others may be at work too"
+    )
+    for number, name in enumerate(names):
+        if find_spec(f"benchmarks.{name}") is None:
+            print(f"{name}: skipped, as benchmarks/{name}.py is not there")
+            continue
+        show(import_module(f"benchmarks.{name}").rows(), header=number == 0)
+
+
+if __name__ == "__main__":
+    main()
