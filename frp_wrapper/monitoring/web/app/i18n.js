@@ -1,7 +1,8 @@
 // The words of the page in the reader's language. Texts are data: `{n}` stands for a value, and an object with the
 // plural forms of the language for texts that depend on `n`.
 
-import { effect } from "../vendor/preact.js";
+import { effect, signal } from "../vendor/preact.js";
+import { count } from "./format.js";
 import en from "./lang/en.js";
 import ko from "./lang/ko.js";
 import { language } from "./prefs.js";
@@ -16,21 +17,26 @@ function fromBrowser() {
   return "en";
 }
 
+const browserLanguage = signal(fromBrowser());
+addEventListener("languagechange", () => (browserLanguage.value = fromBrowser()));
+
 /** The language now: "en" or "ko". */
 export function locale() {
-  return language.value === "system" ? fromBrowser() : language.value;
+  return language.value === "system" ? browserLanguage.value : language.value;
 }
 
 const plurals = Object.fromEntries(Object.keys(LANGUAGES).map((name) => [name, new Intl.PluralRules(name)]));
 
-/** The text of a key with `values` put in; a number `n` chooses the plural form. */
+/** The text of a key with `values` put in, numbers with their separators; a number `n` chooses the plural form. */
 export function t(key, values = {}) {
   const language = locale();
   let text = LANGUAGES[language][key];
   if (text === undefined) return key;
-  if (typeof text === "object") text = text[plurals[language].select(values.raw ?? values.n)] ?? text.other;
-  return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? String(values[name]) : all));
+  if (typeof text === "object") text = text[plurals[language].select(values.n)] ?? text.other;
+  return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? shown(values[name], language) : all));
 }
+
+const shown = (value, language) => (typeof value === "number" ? count(value, language) : String(value));
 
 /** Whether there is a text of that key: for words that come from the server. */
 export function has(key) {

@@ -6,7 +6,7 @@ import { parseFilter } from "../filter.js";
 import { t } from "../i18n.js";
 import { connect, dataNow } from "../live.js";
 import { link, route, setParameters } from "../router.js";
-import { alerts, asOf, client, mode, statusCounts, totals, tunnels } from "../store.js";
+import { alerts, asOf, client, mode, statusCounts, tick, totals, tunnels } from "../store.js";
 import { tunnelFields, tunnelText } from "../tunnel-fields.js";
 import { showDialog } from "../ui/dialog.js";
 import { Button, Empty, Icon, Problem, Shape, Since, Unknown, Value } from "../ui/parts.js";
@@ -56,7 +56,7 @@ function TunnelsTile() {
           )
         : t(tunnels.value.size ? "tile.all_up" : "tile.none_yet")
     }>
-    <span class="number">${online}<span class="tile-of"> / ${tunnels.value.size}</span></span>
+    <span><${Value} value=${online} /><span class="tile-of"> / <${Value} value=${tunnels.value.size} /></span></span>
   <//>`;
 }
 
@@ -94,7 +94,6 @@ function AlertsTile() {
 }
 
 export function Tiles() {
-  dataNow.value;
   const open = totals.value.open;
   return html`<div class="tiles">
     <${ClientTile} /><${TunnelsTile} />
@@ -141,10 +140,9 @@ export function TokenGate() {
 export function Overview() {
   const query = route.value.parameters.get("q") ?? "";
   const sort = readSort(route.value.parameters.get("sort"));
-  const second = Math.floor((dataNow.value ?? 0) / 1000);
-  const filter = useMemo(() => parseFilter(query, tunnelFields(dataNow.peek() ?? 0), tunnelText), [query, second]);
-  const all = [...tunnels.value.values()];
-  const rows = filter.empty ? all : all.filter(filter.matches);
+  const filter = useMemo(() => parseFilter(query, tunnelFields(dataNow.peek() ?? 0), tunnelText), [query, tick.value]);
+  const all = useMemo(() => [...tunnels.value.values()], [tunnels.value]);
+  const rows = useMemo(() => (filter.empty ? all : all.filter(filter.matches)), [all, filter]);
   const onSort = (next) => setParameters({ sort: writeSort(next) });
   return html`
     <h1 class="spoken" tabindex="-1">${t("nav.overview")}</h1>

@@ -1,6 +1,6 @@
 // The table of tunnels: only the rows on the screen are in the document, a thousand scroll like ten.
 
-import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../vendor/preact.js";
 import { CopyButton, Icon, Since, Status, Unknown, Value, whyUnknown } from "../ui/parts.js";
 import { useVisibleRows } from "../ui/hooks.js";
 import { t } from "../i18n.js";
@@ -10,8 +10,12 @@ import { fillSparks, mode, tick } from "../store.js";
 import { comparison, localOf, tunnelFields } from "../tunnel-fields.js";
 import { Spark } from "../ui/chart.js";
 
-const measured = (name, as) => (view, fields) =>
-  html`<${Value} value=${fields[name].get(view)} as=${as} why=${whyUnknown(view)} />`;
+const FIELDS = tunnelFields(0); // of those that do not depend on the time
+
+const measured = (name, as) => (view) =>
+  html`<${Value} value=${FIELDS[name].get(view)} as=${as} why=${whyUnknown(view)} />`;
+
+const REST_MS = 150; // curves are filled where a scroll has ended, not where it passes
 
 /** The columns: their names are those of the filter language. */
 const COLUMNS = [
@@ -27,8 +31,8 @@ const COLUMNS = [
   {
     id: "errors",
     numeric: true,
-    cell: (view, fields) =>
-      html`<span class=${fields.errors.get(view) ? "has-errors" : ""}>${measured("errors")(view, fields)}</span>`,
+    cell: (view) =>
+      html`<span class=${view.metrics?.error_count ? "has-errors" : ""}>${measured("errors")(view)}</span>`,
   },
   { id: "total", numeric: true, cell: measured("total", "bytes") },
   { id: "up", numeric: true, cell: (view) => html`<${Since} time=${view.since} />` },
@@ -60,14 +64,30 @@ export const writeSort = ({ id, descending }) => (descending ? "-" : "") + id;
 /** Rows in order. While `held` (the reader is in the table) the order stays, so that no row runs from under a click. */
 function useOrder(rows, sort, held) {
   const last = useRef({ sort: "", places: new Map() });
-  const fields = tunnelFields(dataNow.value ?? 0);
-  const compare = comparison(fields[sort.id], sort.descending);
-  const { places, sort: before } = last.current;
-  const place = (view) => places.get(view.id) ?? places.size;
-  const keep = held && before === writeSort(sort);
-  const ordered = [...rows].sort(keep ? (a, b) => place(a) - place(b) || compare(a, b) : compare);
-  last.current = { sort: writeSort(sort), places: new Map(ordered.map((view, index) => [view.id, index])) };
-  return { ordered, fields };
+  const key = writeSort(sort);
+  return useMemo(() => {
+    const { places, sort: before } = last.current;
+    const compare = comparison(tunnelFields(dataNow.peek() ?? 0)[sort.id], sort.descending);
+    const place = (view) => places.get(view.id) ?? places.size;
+    const keep = held && before === key;
+    const ordered = [...rows].sort(keep ? (a, b) => place(a) - place(b) || compare(a, b) : compare);
+    last.current = { sort: key, places: new Map(ordered.map((view, index) => [view.id, index])) };
+    return ordered;
+  }, [rows, key, held]);
+}
+
+/** What is drawn of each row. A row that has not changed is the same object, which Preact skips. */
+function useRows(shown, start) {
+  const before = useRef(new Map());
+  const rows = new Map();
+  shown.forEach((view, offset) => {
+    const index = start + offset;
+    const old = before.current.get(view.id);
+    const same = old?.view === view && old.index === index;
+    rows.set(view.id, same ? old : { view, index, node: html`<${Row} key=${view.id} view=${view} index=${index} />` });
+  });
+  before.current = rows;
+  return [...rows.values()].map(({ node }) => node);
 }
 
 function useHold() {
@@ -86,16 +106,20 @@ function useHold() {
 
 export function TunnelTable({ rows, sort, onSort }) {
   const { held, handlers } = useHold();
-  const { ordered, fields } = useOrder(rows, sort, held);
+  const ordered = useOrder(rows, sort, held);
   const { ref, start, end, rowHeight } = useVisibleRows(ordered.length, "--row");
   const shown = ordered.slice(start, end);
-  useEffect(() => void (mode.peek() === "full" && fillSparks(shown.map((view) => view.id))), [start, end, tick.value]);
+  useEffect(() => {
+    if (mode.peek() !== "full") return;
+    const resting = setTimeout(() => fillSparks(shown.map((view) => view.id)), REST_MS);
+    return () => clearTimeout(resting);
+  }, [start, end, tick.value]);
   return html`<div class="table-frame">
     <table class="tunnels" aria-rowcount=${ordered.length + 1} aria-label=${t("tunnels")}>
       <${Head} sort=${sort} onSort=${onSort} held=${held} />
       <tbody ref=${ref} ...${handlers}>
         <${Space} height=${start * rowHeight} />
-        ${shown.map((view, index) => html`<${Row} key=${view.id} view=${view} fields=${fields} index=${start + index} />`)}
+        ${useRows(shown, start)}
         <${Space} height=${(ordered.length - end) * rowHeight} />
       </tbody>
     </table>
@@ -124,12 +148,12 @@ function Head({ sort, onSort, held }) {
   </tr></thead>`;
 }
 
-function Row({ view, fields, index }) {
+function Row({ view, index }) {
   const follow = (event) => {
     if (mode.value === "full" && !event.target.closest("a, button") && !getSelection().toString())
       go("tunnels", view.id);
   };
   return html`<tr aria-rowindex=${index + 2} onClick=${follow} class=${`row-${view.status}`}>
-    ${COLUMNS.map(({ id, numeric, cell }) => html`<td key=${id} class=${`col-${id} ${numeric ? "numeric" : ""}`}>${cell(view, fields)}</td>`)}
+    ${COLUMNS.map(({ id, numeric, cell }) => html`<td key=${id} class=${`col-${id} ${numeric ? "numeric" : ""}`}>${cell(view)}</td>`)}
   </tr>`;
 }

@@ -1,0 +1,47 @@
+"""A browser for the tests of the page. They are skipped only where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.monitoring.dashboards import StandIn, running
+from tests.web.pages import CHROMIUM_ARGS, Pages, Stage, find_chromium, stage
+
+playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Chromium, one for all tests of a process."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium found: install chromium, or name one by FRP_WRAPPER_TEST_CHROMIUM")
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def pages(browser: object) -> Iterator[Pages]:
+    """Opens pages; a page that had an error, or broke the content security policy, fails the test."""
+    pages = Pages(browser)  # type: ignore[arg-type]
+    yield pages
+    assert pages.close() == []
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Stage]:
+    """Real frp with traffic."""
+    with stage() as everything:
+        yield everything
+
+
+@pytest.fixture(scope="module")
+def still() -> Iterator[int]:
+    """The port of a dashboard over two tunnels whose numbers do not move: for what needs no traffic."""
+    with running(StandIn("web", "old-api")) as dashboard:
+        assert dashboard.port is not None
+        yield dashboard.port
