@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,18 @@ from tests.monitoring.dashboards import StandIn, running
 from tests.web.pages import CHROMIUM_ARGS, Pages, Stage, find_chromium, stage
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Fail a module after which a thread of ours still runs; its tests share a dashboard, which starts some late."""
+    before = set(threading.enumerate())
+    yield
+    ours = [t for t in threading.enumerate() if t not in before and t.name.startswith("frp-wrapper-")]
+    for thread in ours:
+        thread.join(5.0)
+    left = [thread.name for thread in ours if thread.is_alive()]
+    assert not left, f"threads left behind: {left}"
 
 
 @pytest.fixture(scope="session")

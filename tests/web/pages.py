@@ -142,13 +142,13 @@ def stage() -> Iterator[Stage]:
 class Passage:
     """A way to a port that can be stopped up: connections stay open, and nothing comes through any more."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, at: int = 0) -> None:
         self._to = port
         self._open = threading.Event()
         self._open.set()
         self._ended = threading.Event()
         self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", at))
         self.port = self._listener.getsockname()[1]
         self._threads = [self._start(self._accept)]
 
