@@ -27,7 +27,7 @@ HOSTILE = '<img src=x onerror="document.title=1"><b>bold</b>'
 
 
 def test_keys_go_through_the_page(pages: Pages, still: int) -> None:
-    """g and a letter changes the view, / is the filter, Esc empties and leaves it."""
+    """G and a letter changes the view, / is the filter, Esc empties and leaves it."""
     page = pages.open(still)
     for key, title in (("e", "Events"), ("l", "Logs"), ("o", "Tunnels")):
         page.keyboard.press("g")
