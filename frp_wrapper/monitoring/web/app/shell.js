@@ -67,12 +67,12 @@ function Banner() {
   const { state, retryAt } = live.value;
   if (fresh.value || tick.value === 0) return null;
   const next = retryAt === null ? null : Math.max(0, Math.ceil((retryAt - now.value) / 1000));
-  return html`<div class=${`banner is-${state}`} data-state=${state}>
+  return html`<section class=${`banner is-${state}`} aria-label=${t(`live.${state}`)}>
     <${Shape} name=${SHAPES[state]} />
     <p><strong>${t(`live.${state}`)}</strong> ${t(`live.${state}.title`)} ${t("live.age", { time: duration(age.value ?? 0, locale()) })}
       ${next !== null && html` <span class="countdown">${t("live.retry", { n: next })}</span>`}</p>
     ${retryAt !== null && html`<${Button} icon="restart" onClick=${connect}>${t("live.try_now")}<//>`}
-  </div>`;
+  </section>`;
 }
 
 function View() {
