@@ -41,7 +41,7 @@ def lines() -> list[str]:
     made = []
     for template in templates():
         message = PLACEHOLDER.sub(lambda match: "7" if match[0].endswith("d") else "abc.d:12", template)
-        line = HEADER + ("" if message.startswith("[") else "[web] ") + message
+        line = HEADER + ("" if message.startswith(("[", "ProxyName [")) else "[web] ") + message
         made += [line] * (20 if any(word in template for word in FREQUENT) else 1)
     chance.shuffle(made)
     return made * 4

@@ -119,7 +119,7 @@ LINES_HEAD = """# The lines of frp
 
 `OutputParser` reads what frpc and frps print, from v0.8 to v0.71: console and file, coloured or not, behind the prefixes
 of docker, compose, kubectl, journald, syslog and pm2, in JSON of docker and journald, cut at either end, typed off into an
-issue, several in one line. It never raises, and a line of 64 KiB takes less than a millisecond whatever it holds.
+issue, several in one line. It never raises, and its time grows with the length of a line only, whatever the line holds.
 
 ```python
 from frp_wrapper import OutputParser

@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -36,6 +38,24 @@ def end_all() -> None:
         for pipe in (process.stdout, process.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 pipe.close()  # type: ignore[union-attr]
+
+
+def freeze(pid: int | None) -> None:
+    """Have a process stand still; every thread of it does when this returns."""
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    while not all(_state(thread.id) == "T" for thread in psutil.Process(pid).threads()):
+        time.sleep(0.001)
+
+
+def thaw(pid: int | None) -> None:
+    """Let a frozen process go on."""
+    assert pid is not None
+    os.kill(pid, signal.SIGCONT)
+
+
+def _state(thread: int) -> str:
+    return Path(f"/proc/{thread}/stat").read_text().rpartition(") ")[2][:1]
 
 
 def has_ended(pid: int) -> bool:

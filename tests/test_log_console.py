@@ -45,7 +45,7 @@ def test_colours(
     FRPLogger("test").log_error(ValueError("bad"))
     text = stream.getvalue()
     assert ("\x1b[" in text) == coloured
-    assert "error    -            error_occurred" in re.sub(r"\x1b\[[\d;]*m", "", text)
+    assert "error    -                  error_occurred" in re.sub(r"\x1b\[[\d;]*m", "", text)
 
 
 HOSTILE = "a\n12:00:00.000 info forged\r\x1b[2J\x9b2J\u2028\u202e\x00\x7f"

@@ -221,6 +221,20 @@ def test_a_value_that_changes_meanwhile() -> None:
     assert cleaned({"a": 1, "b": Changing(x=1)}) == {"a": 1, "b": "<Changing that cannot be printed>"}
 
 
+def test_classes_that_misbehave() -> None:
+    """A text, an enumeration or an ``exc_info`` that raises or is none costs its own value, and no more."""
+
+    class Text(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    assert cleaned({"a": 1, "b": Text("x")}) == {"a": 1, "b": "<Text that cannot be printed>"}
+    assert cleaned({"a": 1, "exc_info": (None,)}) == {"a": 1}
+    assert cleaned({"a": 1, "exc_info": True}) == {"a": 1}
+
+
 words = st.sampled_from(
     ["token", "=", ":", " ", '"', "'", "\\", "password", "Bearer ", "://", "@", "\n", "a", "Basic "]
 )

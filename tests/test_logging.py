@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -287,8 +288,8 @@ def test_console_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (second["event"], second["tunnel_id"], second["level"]) == ("by structlog", "api", "warning")
     assert (tmp_path / "logs" / "frp.jsonl").stat().st_mode & 0o777 == 0o600
     printed = capsys.readouterr().err.splitlines()
-    assert printed[0][13:] == "info     web          tunnel_created           local_port=3000 (test)"
-    assert printed[1][13:] == "warning  api          by structlog             (test)"
+    assert printed[0][13:] == f"info     {'web':18} {'tunnel_created':32} local_port=3000 (test)"
+    assert printed[1][13:] == f"warning  {'api':18} {'by structlog':32} (test)"
 
 
 HOSTILE = "a\n12:00:00.000 info forged\r\x1b[2J\x9b2J\u2028\u202e\x00\x7f"
@@ -410,6 +411,22 @@ def test_without_orjson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         files.append([line[45:] for line in (tmp_path / name).read_bytes().splitlines()])  # without the time
         monkeypatch.setitem(sys.modules, "orjson", None)
     assert files[0] == files[1]
+
+
+GUIDE = (Path(__file__).parents[1] / "docs" / "logging.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
+def test_the_guide_runs(block: str, tmp_path: Path) -> None:
+    """Each example of the guide runs as it stands, but for the place of the file, and says nothing but what it logs."""
+    source = block.replace("/var/log/frp", str(tmp_path))
+    result = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert "Traceback" not in result.stderr
+    if "json_file" in block:
+        example = re.search(r"```text\n(.*?)```\n\n```json\n(.*?)```", GUIDE, re.DOTALL)
+        assert example
+        assert result.stderr[12:] == example[1][12:]
+        assert (tmp_path / "tunnels.jsonl").read_text()[44:] == example[2][44:]
 
 
 @pytest.mark.integration

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import click
 
+from frp_wrapper.cli.dashboard import dashboard_option, shown_at
 from frp_wrapper.cli.view import summary, watch
 from frp_wrapper.client import FRPClient
 from frp_wrapper.server import FRPServer
@@ -31,7 +32,8 @@ _pauses = itertools.cycle((0.05, 0.4, 0.1, 0.25, 0.5))
 @click.option(
     "--seconds", type=float, default=30.0, show_default=True, help="How long; 0: until Ctrl-C.", metavar="N"
 )
-def demo(seconds: float) -> None:
+@dashboard_option
+def demo(seconds: float, dashboard_port: int | None) -> None:
     """Show it all on this machine: server, client, two tunnels with traffic, and the live numbers.
 
     Needs no server and no account, and leaves nothing behind.
@@ -44,7 +46,11 @@ def demo(seconds: float) -> None:
             tcp = client.expose_tcp(port, name="web-tcp", meter="relay")
             path = client.expose_path(port, "/hello", name="web-path")
             click.echo(f"open it yourself: {_page(tcp)} or {_page(path)}")
-            with visitors(tcp, path) as failures, contextlib.suppress(KeyboardInterrupt):
+            with (
+                shown_at(client, dashboard_port),
+                visitors(tcp, path) as failures,
+                contextlib.suppress(KeyboardInterrupt),
+            ):
                 watch(
                     client,
                     seconds=seconds or None,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from frp_wrapper.cli.dashboard import dashboard_option, shown_at
 from frp_wrapper.cli.options import client_options
 from frp_wrapper.cli.view import summary, watch
 from frp_wrapper.client import FRPClient
@@ -30,7 +31,7 @@ def expose() -> None:
 def _tunnel_options(command: Command) -> Command:
     for option in reversed(_TUNNEL_OPTIONS):
         command = option(command)
-    return client_options(command)
+    return client_options(dashboard_option(command))
 
 
 _TUNNEL_OPTIONS = (
@@ -60,18 +61,18 @@ _subdomain = click.option("--subdomain", metavar="NAME", help="Below the server'
 @_local_port
 @_remote_port
 @_tunnel_options
-def tcp(client: FRPClient, **options: Any) -> None:
+def tcp(client: FRPClient, dashboard_port: int | None, **options: Any) -> None:
     """Share a TCP service."""
-    _run(client, lambda: client.expose_tcp(**options), options)
+    _run(client, lambda: client.expose_tcp(**options), options, dashboard_port)
 
 
 @expose.command()
 @_local_port
 @_remote_port
 @_tunnel_options
-def udp(client: FRPClient, **options: Any) -> None:
+def udp(client: FRPClient, dashboard_port: int | None, **options: Any) -> None:
     """Share a UDP service."""
-    _run(client, lambda: client.expose_udp(**options), options)
+    _run(client, lambda: client.expose_udp(**options), options, dashboard_port)
 
 
 @expose.command()
@@ -83,11 +84,11 @@ def udp(client: FRPClient, **options: Any) -> None:
 )
 @click.option("--auth", metavar="USER:PASSWORD", help="Ask visitors for these.")
 @_tunnel_options
-def http(client: FRPClient, auth: str | None, **options: Any) -> None:
+def http(client: FRPClient, dashboard_port: int | None, auth: str | None, **options: Any) -> None:
     """Share a web service at a domain, on the server's HTTP port."""
     if auth is not None:
         options["http_user"], _, options["http_password"] = auth.partition(":")
-    _run(client, lambda: client.expose_http(**options), options)
+    _run(client, lambda: client.expose_http(**options), options, dashboard_port)
 
 
 @expose.command()
@@ -95,9 +96,9 @@ def http(client: FRPClient, auth: str | None, **options: Any) -> None:
 @_domains
 @_subdomain
 @_tunnel_options
-def https(client: FRPClient, **options: Any) -> None:
+def https(client: FRPClient, dashboard_port: int | None, **options: Any) -> None:
     """Share a TLS service at a domain, on the server's HTTPS port; TLS passes through to it."""
-    _run(client, lambda: client.expose_https(**options), options)
+    _run(client, lambda: client.expose_https(**options), options, dashboard_port)
 
 
 @expose.command()
@@ -105,17 +106,21 @@ def https(client: FRPClient, **options: Any) -> None:
 @click.argument("path")
 @_domains
 @_tunnel_options
-def path(client: FRPClient, custom_domains: tuple[str, ...], **options: Any) -> None:
+def path(
+    client: FRPClient, dashboard_port: int | None, custom_domains: tuple[str, ...], **options: Any
+) -> None:
     """Share a web service below a PATH of the server's own name (or of --domain)."""
     if custom_domains:
         options["custom_domains"] = custom_domains
-    _run(client, lambda: client.expose_path(**options), options)
+    _run(client, lambda: client.expose_path(**options), options, dashboard_port)
 
 
-def _run(client: FRPClient, expose_it: Callable[[], Tunnel], options: dict[str, Any]) -> None:
+def _run(
+    client: FRPClient, expose_it: Callable[[], Tunnel], options: dict[str, Any], dashboard_port: int | None
+) -> None:
     meter: MeterMode = options["meter"]
     with client:
-        with contextlib.suppress(KeyboardInterrupt):
+        with shown_at(client, dashboard_port), contextlib.suppress(KeyboardInterrupt):
             for url in expose_it().urls:
                 click.secho(url, bold=True)
             watch(client, note=None if meter != "off" else "meter=off: nothing is counted")

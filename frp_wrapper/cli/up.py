@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from frp_wrapper.cli.dashboard import dashboard_option, shown_at
 from frp_wrapper.cli.view import summary, watch
 from frp_wrapper.client import FRPClient
 
@@ -24,7 +25,15 @@ __all__ = ["up"]
 @click.option("--frp-version", help="Use this version of frp; installed if need be.")
 @click.option("--frpc", metavar="PATH", help="Use this frpc.")
 @click.option("--check", is_flag=True, help="Only say whether the file is without faults.")
-def up(path: Path, token: str | None, frp_version: str | None, frpc: str | None, check: bool) -> None:
+@dashboard_option
+def up(  # noqa: PLR0917 - click passes them by name
+    path: Path,
+    token: str | None,
+    frp_version: str | None,
+    frpc: str | None,
+    check: bool,
+    dashboard_port: int | None,
+) -> None:
     """Run the tunnels and visitors of a file until Ctrl-C.
 
     Waits for a server that is not there yet. A tunnel that the server refuses is shown with the reason, and tried again.
@@ -33,7 +42,7 @@ def up(path: Path, token: str | None, frp_version: str | None, frpc: str | None,
     if check:
         click.echo(f"{path} is fine")
         return
-    with contextlib.suppress(KeyboardInterrupt):
+    with shown_at(client, dashboard_port), contextlib.suppress(KeyboardInterrupt):
         client.connect(timeout=None, retry=True)
         watch(client)
     click.echo(summary(client))

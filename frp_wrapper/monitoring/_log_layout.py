@@ -41,8 +41,9 @@ _BEFORE_LEVEL = re.compile(r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? 
 _BEFORE_CALLER = re.compile(r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d \[[^\[\]\s]{1,100}:\d{1,5}$")
 _COLLECTOR_PREFIX = 600
 """Characters that docker compose, journald or kubectl may put before frp's own header."""
-_JOINTS_TRIED = 200
+_JOINTS_TRIED = 64
 """How many ``] [`` of a message are looked at for the header of another record."""
+_LONGEST_NAME = 1000
 _NAMES_TRIED = 4
 """How many ``] `` of a message may end the name of a tunnel; only foreign names hold any."""
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
@@ -149,12 +150,12 @@ def next_header(text: str, start: int) -> int:
 
 def names_before(body: str) -> Iterator[tuple[str, str]]:
     """Give the ways to read ``[name] message``, the likeliest first; none when no name stands there."""
-    end = body.find("] ", 1)
+    end = body.find("] ", 1, _LONGEST_NAME)
     for _ in range(_NAMES_TRIED):
         if end == -1:
             return
         yield body[1:end], body[end + 2 :]
-        end = body.find("] ", end + 1)
+        end = body.find("] ", end + 1, _LONGEST_NAME)
 
 
 def tidy(message: str) -> str:

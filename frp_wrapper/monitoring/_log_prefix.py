@@ -23,7 +23,7 @@ _TAGS = (
 _OTHERS = (
     r"\[pod/[^\]]{1,400}\] ",
     r"(?:\d{1,3}\|)?[\w.@-]{1,100} {0,40}\| ?",
-    rf"({_ISO})(?: (?:stdout|stderr)(?: [FP])?)? ",
+    rf"({_ISO})(?: \| (?:stdout|stderr) \|| (?:stdout|stderr)(?: [FP])?)? {{1,2}}",
 )
 _MARKS = (r"[ \t]{0,40}(?:[>*•-][ \t]{1,8}|[>`|]|\d{1,4}[.):][ \t]{1,8})",)
 _PART = re.compile("|".join((*_TAGS, *_OTHERS, *_MARKS)))

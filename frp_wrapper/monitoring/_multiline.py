@@ -17,13 +17,23 @@ _MAX_PREFIX = 1000
 
 _MOST_TEXT = 16384
 """Characters of a record that are kept; its further lines are only counted."""
-_CRASH = ("panic: ", "fatal error: ", "goroutine ", "runtime: ", "runtime stack:")
+_CRASH = (
+    "panic: ",
+    "fatal error: ",
+    "goroutine ",
+    "runtime: ",
+    "runtime stack:",
+    "[signal ",
+    "futexwakeup addr=",
+)
 _FIRST_OF_CRASH = ("panic: ", "fatal error: ")
 _STACK = re.compile(
     r"\s*$|goroutine \d|created by |panic\(|runtime[./: ]|exit status \d|\[signal |\[originating from|\t?panic: "
     r"|\.\.\.additional frames|r\w{1,6} {1,8}0x|\s+\S{1,400}\.(?:go|s):\d{1,6}(?: |$)"
 )
-_FRP_STACK = re.compile(r"(?:created by )?\s*[\w./-]{0,200}fatedier/\S|\s+\S+\.go:\d+ \+0x[0-9a-f]+")
+_FRP_STACK = re.compile(
+    r"(?:created by )?\s*(?:[\w./-]{0,200}fatedier/|frp/(?:models|utils)/)\S|\s+\S+\.go:\d+ \+0x[0-9a-f]+"
+)
 _VALIDATION = re.compile(
     r"\s*(?:proxy|visitor|plugin) \S|.{0,200}\b(?:invalid|not support|should|must|required|unknown)\b"
 )

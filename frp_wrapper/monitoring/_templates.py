@@ -16,13 +16,15 @@ from typing import Any, NamedTuple
 __all__ = ["Catalogue", "Catalogues", "Template", "Values", "catalogues", "rows"]
 
 _PLACEHOLDER = re.compile(r"%[-+]?\d*[a-zA-Z]")
-_FIRST_WORD = re.compile(r"[^ %\[:,(]*")
-_FIRST_WORDS = re.compile(r"[^ %\[:,(]* [^ %\[]+(?= )")
+_FIRST_WORD = re.compile(r"[^ %\[:,(]{0,40}")
+_FIRST_WORDS = re.compile(r"[^ %\[:,(]{0,40} [^ %\[]{1,40}(?= )")
 """Two whole words: few templates share them."""
 _DURATION = re.compile(r"(?:\d+h)?(?:\d+m(?!s))?(?:\d+(?:\.\d+)?(?:s|ms|µs|us|ns))?")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 _MIN_LITERAL = 12
 """Letters that a line without frp's header must share with a template before it is taken for frp's."""
+_LONGEST = 4096
+"""Characters of a message that may begin with a value; to look for its first fixed part takes longest."""
 _NAME = "[%s] "
 _FIRST_ERA = "ProxyName [%s]"
 _MORE = (" ", ",", ":", ";", ".", "(", "!")
@@ -195,7 +197,7 @@ class Catalogue:
             for template in self._by_two.get(words[0], ()):
                 if (values := template.values(message)) is not None:
                     return template, values
-        for word in (_first_word(message), ""):
+        for word in (_first_word(message), "") if len(message) < _LONGEST else (_first_word(message),):
             for template in self._by_one.get(word, ()):
                 if (values := template.values(message)) is not None:
                     return template, values

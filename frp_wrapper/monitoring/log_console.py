@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from frp_wrapper.monitoring.log_fold import Record
 
 __all__ = ["Console"]
 
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
-_TUNNEL_WIDTH = 12
-_EVENT_WIDTH = 24
+_TUNNEL_WIDTH = 18
+_EVENT_WIDTH = 32
 _ENDS_A_WORD = frozenset(" =\"'")
 
 
@@ -58,7 +59,7 @@ class Console:
         words = [
             stamp[11:23],
             self._colour(f"{level:8}", _COLOURS.get(level, "0")),
-            self._colour(f"{_shown(fields.get('tunnel_id') or '-'):{_TUNNEL_WIDTH}}", "1"),
+            self._colour(f"{_shown(_tunnel(fields)):{_TUNNEL_WIDTH}}", "1"),
             f"{f'{event} x{repeated}' if repeated else event:{_EVENT_WIDTH}}",
             *(f"{_shown(key)}={_shown(value)}" for key, value in fields.items() if key != "tunnel_id"),
             self._colour(f"({_shown(name)})", "2"),
@@ -67,6 +68,12 @@ class Console:
 
     def _colour(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._coloured else text
+
+
+def _tunnel(fields: Mapping[str, Any]) -> object:
+    """Give the tunnel that a record is about; that of an error stands in its context."""
+    context = fields.get("context")
+    return fields.get("tunnel_id") or (isinstance(context, Mapping) and context.get("tunnel_id")) or "-"
 
 
 def _shown(value: object) -> str:

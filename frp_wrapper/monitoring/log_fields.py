@@ -106,7 +106,9 @@ class _Rewriting:
         error = given.pop("exc_info", None)
         given = {f"{name}_" if name in _OURS else name: value for name, value in given.items()}
         made = self._mapping(given, 0)
-        return made | {"exception": self.text(printed_traceback(error))} if error else made
+        if error and (text := printed_traceback(error)):
+            made["exception"] = self.text(text)
+        return made
 
     def text(self, text: str) -> str:
         left = self._characters
@@ -128,12 +130,14 @@ class _Rewriting:
             return self.text(value)
         if kind in _PLAIN:
             return _number(value)
-        if kind is dict or kind is list or kind is tuple:
-            return self._container(value, depth)
-        return self._other(value, depth)
+        try:
+            return self._other(value, kind, depth)
+        except Exception:  # noqa: BLE001 - code of whoever made the value, or another thread is changing it
+            return f"<{kind.__name__} that cannot be printed>"
 
-    def _other(self, value: Any, depth: int) -> Any:
-        """Give a value whose class must be asked what it is, which takes longer."""
+    def _other(self, value: Any, kind: type, depth: int) -> Any:
+        if kind is dict or kind is list or kind is tuple:  # asked first, as it costs least
+            return self._container(value, depth)
         if isinstance(value, Enum):
             return self.value(value.value, depth)
         if isinstance(value, str):
@@ -147,20 +151,12 @@ class _Rewriting:
     def _container(self, value: Any, depth: int) -> Any:
         if depth >= _MAX_DEPTH:
             return "..."
-        try:
-            if isinstance(value, Mapping):
-                return self._mapping(value, depth + 1)
-            return self._sequence(value, depth + 1)
-        except Exception:  # noqa: BLE001 - the caller's class, or another thread is changing it
-            return f"<{type(value).__name__} that cannot be printed>"
-
-    def _sequence(self, values: list[Any] | tuple[Any, ...] | AbstractSet[Any], depth: int) -> Any:
-        made = [self.value(value, depth) for value in self._first(values)]
-        if len(made) < len(values):
-            made.append(f"... {len(values) - len(made)} more")
-        return (
-            tuple(made) if isinstance(values, tuple) else made
-        )  # structlog's positional arguments are a tuple
+        if isinstance(value, Mapping):
+            return self._mapping(value, depth + 1)
+        made = [self.value(inner, depth + 1) for inner in self._first(value)]
+        if len(made) < len(value):
+            made.append(f"... {len(value) - len(made)} more")
+        return tuple(made) if isinstance(value, tuple) else made  # tuple: structlog's positional arguments
 
     def _mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -210,7 +206,7 @@ def _as_text(value: object, limit: int) -> str:
 def printed_traceback(error: object) -> str:
     """Give the traceback of an exception, of ``sys.exc_info()``, or for True, of the exception that is being handled."""
     if isinstance(error, tuple):
-        error = error[1]
+        error = error[1] if len(error) > 1 else None
     elif not isinstance(error, BaseException):
         error = sys.exc_info()[1]
     return "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""

@@ -103,7 +103,7 @@ class FRPLogger:
             "error_occurred",
             error_type=type(error).__name__,
             error_message=printed(error),
-            context=dict(context or {}),
+            context={} if context is None else context,
         )
 
     def log(self, level: LogLevel, event: str, /, **fields: Any) -> None:
@@ -115,10 +115,10 @@ class FRPLogger:
 
     def _heard(self, number: int) -> bool:
         """Say whether anybody takes a record while `configure_logging` has not been called."""
-        if "structlog" in sys.modules and _structlog_configured():
+        if "structlog" in _MODULES and _structlog_configured():
             return True
         stdlib = self._stdlib
-        if stdlib.handlers or _ROOT.handlers or logging.root.handlers or stdlib.parent is not _ROOT:
+        if stdlib.handlers or _ROOT.handlers or _TOP.handlers or stdlib.parent is not _ROOT:
             return stdlib.isEnabledFor(number)
         return False  # nobody: told so twice as fast as by the standard library
 
@@ -134,6 +134,8 @@ class FRPLogger:
 
 
 _INFO = logging.INFO
+_TOP = logging.getLogger()
+_MODULES = sys.modules
 _output: LogOutput | None = None
 _output_lock = threading.Lock()
 
@@ -228,5 +230,5 @@ def _check(**numbers: float) -> None:
 
 def _structlog_configured() -> bool:
     """Say whether the host uses structlog, without importing it for a host that does not."""
-    is_configured = getattr(sys.modules.get("structlog"), "is_configured", None)
+    is_configured = getattr(_MODULES.get("structlog"), "is_configured", None)
     return is_configured is not None and is_configured()  # None too while another thread is importing it

@@ -8,8 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from frp_wrapper.monitoring import _log_layout as layout
-from frp_wrapper.monitoring._log_layout import HEADER, LEVELS, MAX_LINE, Header, names_before
+from frp_wrapper.monitoring._log_layout import (
+    HEADER,
+    LEVELS,
+    MAX_LINE,
+    Header,
+    clean,
+    header_ids,
+    header_of,
+    is_of_frp,
+    names_before,
+    next_header,
+    tidy,
+)
 from frp_wrapper.monitoring._log_prefix import Prefix, peel, without_joint
 from frp_wrapper.monitoring._meaning import code_of, guess, place, program_of, program_of_tag, reason_of
 from frp_wrapper.monitoring._multiline import LogReader, is_crash
@@ -24,7 +35,7 @@ _MAX_DAMAGED_LINE = 16384
 """Characters that are looked at of a line that does not begin with a header as frp writes it."""
 _MAX_MENDED = 4096
 """Characters of a message without a template that are looked at more closely."""
-_MAX_FOREIGN = 16
+_MAX_FOREIGN = 6
 """Records of other programs, in the layout of frp's, that may stand in a line before its first."""
 _COMPACT = "] [proxy] ["
 _MIN_WITHOUT_HEADER = 20
@@ -142,7 +153,7 @@ class OutputParser:
     def _unknown(self, header: tuple[str | None, ...], body: str) -> Record | None:
         """Make something of a message that no template fits as it stands."""
         timestamp, letter, caller, run_id = header
-        mended = layout.tidy(body[:_MAX_MENDED])
+        mended = tidy(body[:_MAX_MENDED])
         redacted = None if run_id else _REDACTED.match(mended)
         if redacted is not None and self._look_up(mended[redacted.end() :])[2] is not None:
             return self._with_header((timestamp, letter, caller, redacted[1]), mended[redacted.end() :])
@@ -160,7 +171,7 @@ class OutputParser:
             record["time"] = self._time(timestamp)
         if guess(record, body, self._catalogues.messages):
             return record
-        is_frp = self.program or run_id or (caller and layout.is_of_frp(caller))
+        is_frp = self.program or run_id or (caller and is_of_frp(caller))
         return record if is_frp else None
 
     def _damaged(self, line: str, most: int | None = None, headers: int = sys.maxsize) -> Iterator[Record]:
@@ -171,14 +182,14 @@ class OutputParser:
             most: Characters of it that are looked at; None: all.
             headers: How many headers of it are looked at.
         """
-        line = layout.clean(line, most)
+        line = clean(line, most)
         if not line or line.isspace():
             return
         compact = self._compact(line)
         if compact is not None:
             yield compact
             return
-        header = layout.header_of(line)
+        header = header_of(line)
         before = line[: header.start] if header else line
         prefix = peel(before[:_MAX_DAMAGED_LINE])
         if len(before) > prefix.end or header is None:
@@ -192,7 +203,7 @@ class OutputParser:
         """Give the records of a line from its first header on."""
         before = line[: header.start]
         for _ in range(headers):
-            end = layout.next_header(line, header.end)
+            end = next_header(line, header.end)
             body = line[header.end : end if end != -1 else header.end + MAX_LINE]
             record = self._with_header(header[:4], without_joint(body, before) if end != -1 else body)
             if record is not None:
@@ -200,7 +211,7 @@ class OutputParser:
                     record["time"] = prefix.time
                 record["program"] = record["program"] or program_of_tag(prefix.tag)
                 yield record
-            following = layout.header_of(line[end : end + 400]) if end != -1 else None
+            following = header_of(line[end : end + 400]) if end != -1 else None
             if following is None:
                 return
             header = following._replace(start=end, end=end + following.end)
@@ -262,8 +273,8 @@ class OutputParser:
         return record
 
     def _without_its_header(self, line: str, owner: str | None, alone: bool) -> Record | None:
-        ids = layout.header_ids(line)
-        message = layout.tidy(line[ids.end() :])
+        ids = header_ids(line)
+        message = tidy(line[ids.end() :])
         found = self._look_up(message)[2]
         if found is None and alone:
             found = self._catalogues.messages.resemble(message, least=_MIN_WITHOUT_HEADER)

@@ -248,10 +248,12 @@ def test_server(frps_path: object, frpc_path: object, echo: int) -> None:
 
 @pytest.mark.integration
 def test_demo(frps_path: object, frpc_path: object) -> None:
-    """``demo`` shows both tunnels with traffic and ends by itself."""
-    command = Running("demo", "--seconds", "4")
+    """``demo`` shows both tunnels with traffic, on the terminal and in the browser, and ends by itself."""
+    command = Running("demo", "--seconds", "4", "--dashboard", "0")
     url = command.wait_for(r"or (http://localhost:\d+/hello)")
+    dashboard = command.wait_for(r"dashboard: (http://127\.0\.0\.1:\d+/)\?token=")
     eventually(lambda: b"It works" in urllib.request.urlopen(url, timeout=5).read())
+    eventually(lambda: b"web-path" in urllib.request.urlopen(f"{dashboard}api/status", timeout=5).read())
     code, output = command.finish()
     assert code == 0, output
     assert "web-tcp  online" in "".join(command.lines) + output

@@ -14,6 +14,7 @@ import pytest
 
 from frp_wrapper import EventType, FRPClient, FRPServer, TunnelStatus
 from tests.integration.conftest import Echo, EchoServer, eventually, exchange
+from tests.processes import freeze, thaw
 
 pytestmark = pytest.mark.integration
 
@@ -133,11 +134,11 @@ def test_a_frozen_server(server: FRPServer, client: FRPClient, echo: int) -> Non
     """A server that stands still, its connections open, is known within two seconds."""
     tunnel = client.expose_tcp(echo)
     eventually(lambda: client.server_latency is not None)
-    os.kill(server.pid or 0, signal.SIGSTOP)
+    freeze(server.pid)
     try:
         assert seconds_until(lambda: tunnel.status is TunnelStatus.OFFLINE) < WITHIN
     finally:
-        os.kill(server.pid or 0, signal.SIGCONT)
+        thaw(server.pid)
     assert seconds_until(lambda: tunnel.status is TunnelStatus.ONLINE) < WITHIN
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 
 import pytest
 
 from frp_wrapper import ConfigError, FRPClient, FRPServer
+from tests.processes import freeze, thaw
 
 pytestmark = pytest.mark.integration
 
@@ -43,11 +42,11 @@ def test_a_service_that_is_down(client: FRPClient, meter: str) -> None:
 def test_a_server_that_stands_still(server: FRPServer, client: FRPClient, echo: int) -> None:
     """A probe ends in bounded time though nobody answers."""
     tunnel = client.expose_tcp(echo)
-    os.kill(server.pid or 0, signal.SIGSTOP)
+    freeze(server.pid)
     try:
         result = tunnel.probe(timeout=0.5)
     finally:
-        os.kill(server.pid or 0, signal.SIGCONT)
+        thaw(server.pid)
     assert (result.ok, result.reason) == (False, "timeout")
 
 

@@ -167,6 +167,8 @@ def test_lines_of_all_eras(line: str, expected: dict[str, Any]) -> None:
         (" [ssh] start error: acquire port 22 error: port unavailable", "tunnel_error", "ssh"),
         ("[[proxies]] start proxy success", "tunnel_connected", "[proxies]"),
         ("login to server success", "client_connected", None),
+        ("[signal SIGSEGV: segmentation violation code=0x1 addr=0x18 pc=0x4dfea0]", "panic", None),
+        (f"{HEADER}[{RUN_ID}] [ssh] start proxy success" + " " * 80, "tunnel_connected", "ssh"),
         ("login to the server failed: connection wr", "login_failed_exit", None),
         (f"{HEADER}[{RUN_ID}] login to server success, get run", "client_connected", None),
         (f"{HEADER}[{RUN_ID}] [web] work connection closed before response StartWorkConn mes", "work_connection_closed", "web"),

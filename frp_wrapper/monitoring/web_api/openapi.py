@@ -99,8 +99,8 @@ def _paths() -> dict[str, dict[str, Schema]]:
                 "",
                 "The past of many tunnels over the same points.",
                 _json("Charts"),
-                _in_query("ids", _list(NAME), required=True),
-                _in_query("series", _list({"enum": list(SERIES)})),
+                _in_query("ids", _list(NAME, 100), required=True),
+                _in_query("series", _list({"enum": list(SERIES)}, len(SERIES))),
                 *chart,
             )
         },
@@ -200,8 +200,8 @@ def _content(*kinds: str) -> Schema:
     return {kind: {} for kind in kinds}
 
 
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items, "minItems": 1, "maxItems": 100}
+def _list(items: Schema, most: int) -> Schema:
+    return {"type": "array", "items": items, "minItems": 1, "maxItems": most}
 
 
 def _in_path(name: str, schema: Schema) -> Schema:

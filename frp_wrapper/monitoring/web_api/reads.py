@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = ["Reads", "json_response"]
 
 MAX_LIMIT = 1000
 MAX_IDS = 100
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _LONGEST_RANGE = TIERS[-1].step * TIERS[-1].points
 
 
@@ -118,11 +120,11 @@ class Reads:
 
     async def histories(self, request: Request) -> Response:
         """``/api/metrics``: the charts of many tunnels at once."""
-        ids = [name for name in request.query_params.get("ids", "").split(",") if name]
-        if not 1 <= len(ids) <= MAX_IDS:
+        ids = request.query_params.get("ids", "").split(",")
+        if len(ids) > MAX_IDS or not all(_NAME.match(name) for name in ids):
             raise _bad_query("ids", f"names of 1 to {MAX_IDS} tunnels with commas between them")
         series = request.query_params.get("series", ",".join(SERIES)).split(",")
-        if not set(series) <= set(SERIES):
+        if len(series) > len(SERIES) or not set(series) <= set(SERIES):
             raise _bad_query("series", f"some of {', '.join(SERIES)}")
         seconds, chart = self._chart(request, ids, tuple(series))
         body = {"range": seconds, "step": chart.step, "time": chart.time, "tunnels": chart.tunnels}

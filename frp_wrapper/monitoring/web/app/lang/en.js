@@ -81,6 +81,7 @@ export default {
   "rule.tunnel_down": "Tunnel down",
   "rule.disconnected": "Disconnected",
   "rule.flapping": "Flapping",
+  "rule.high_latency": "High latency",
   "rule.no_traffic": "No traffic",
   "rule.bandwidth": "Bandwidth",
   "alert.firing": "firing",

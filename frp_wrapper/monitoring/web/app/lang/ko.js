@@ -81,6 +81,7 @@ export default {
   "rule.tunnel_down": "터널 중단",
   "rule.disconnected": "연결 끊김",
   "rule.flapping": "잦은 끊김",
+  "rule.high_latency": "높은 지연",
   "rule.no_traffic": "트래픽 없음",
   "rule.bandwidth": "대역폭",
   "alert.firing": "울림",
