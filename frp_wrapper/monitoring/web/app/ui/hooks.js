@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
 
-const SPARE = 8; // rows beyond each edge: what the keyboard moves to next is there already
+const SPARE = 4; // rows beyond each edge: what the keyboard moves to next is there already
 
 /**
  * Which rows of a long list are on the screen: all have one height, and the page itself scrolls.
