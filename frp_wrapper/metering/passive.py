@@ -29,6 +29,8 @@ _INTERVAL = 1.0
 """Seconds between dumps while connections are open."""
 _FRESH = 0.05
 """Seconds for which a dump is taken for the present."""
+_LATE = 5.0
+"""Seconds for which the kernel's word on a socket that has vanished is waited for."""
 _WAITING = 4096
 _WAIT = 10.0
 """Closed sockets that frpc has not named yet: how many are held, and for how many seconds."""
@@ -49,7 +51,7 @@ class PassiveMeter:
         self._ports: Counter[int] = Counter()
         self._open: dict[SocketKey, tuple[Ledger, LiveConnection]] = {}
         self._unnamed: OrderedDict[SocketKey, tuple[float, Sample]] = OrderedDict()
-        self._missed: set[SocketKey] = set()
+        self._missed: dict[SocketKey, float] = {}
         self._dumped_at = 0.0
         self.lost_events = 0
         """Times that the kernel had to drop events; open connections were then found out by a dump."""
@@ -190,12 +192,14 @@ class PassiveMeter:
         self._close_vanished(seen)
 
     def _close_vanished(self, seen: set[SocketKey]) -> None:
-        """Close what two dumps in a row did not show: its event was lost."""
-        missing = self._open.keys() - seen
-        for key in missing & self._missed:
+        """Close what dumps have not shown for a while: its event was lost. The kernel may be late with one under load."""
+        now = time.monotonic()
+        missed = {key: self._missed.get(key, now) for key in self._open.keys() - seen}
+        for key in [key for key, since in missed.items() if now - since > _LATE]:
+            del missed[key]
             ledger, connection = self._open.pop(key)
             ledger.closed(connection)
-        self._missed = missing - self._missed
+        self._missed = missed
 
 
 _shared: PassiveMeter | None = None

@@ -32,7 +32,9 @@ _OPEN_STATES = 0xFFF & ~(1 << 6 | _LISTEN)
 """All but TIME_WAIT, whose sockets hold no counters any more, and LISTEN."""
 _MAX_FILTERED_PORTS = 64
 """More ports than this are sorted out here rather than by the kernel."""
-_BUFFER = 1 << 20
+_SO_RCVBUFFORCE = 33
+_BUFFER, _LARGE_BUFFER = 1 << 20, 16 << 20
+"""Bytes in which events wait while we are kept from reading them; a closed socket takes one or two thousand."""
 _REQUEST = struct.Struct("=IHHIIBBBBIHH16s16sIII")
 _HEADER = struct.Struct("=IH")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -185,7 +187,10 @@ def _open() -> socket.socket:
     if not sys.platform.startswith("linux"):
         raise OSError(errno.EPROTONOSUPPORT, "only Linux has sock_diag")
     netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
-    netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    try:
+        netlink.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _LARGE_BUFFER)
+    except OSError:  # only the administrator may have more than the system's limit
+        netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
     netlink.settimeout(2.0)
     return netlink
 

@@ -31,6 +31,14 @@ def gone(*pids: int | None) -> bool:
 
 
 @pytest.fixture
+def client(server: FRPServer, frpc_path: object) -> Iterator[FRPClient]:
+    """Give a client without heartbeats: on a machine that stalls for a second they would tell of a silent server too."""
+    options = {"auth_token": server.auth_token, "heartbeat_interval": -1}
+    with FRPClient("localhost", server.bind_port, **options) as connected:  # type: ignore[arg-type]
+        yield connected
+
+
+@pytest.fixture
 def events(client: FRPClient) -> Iterator[list[tuple[EventType, dict[str, Any]]]]:
     """Give the list into which every event of the client goes."""
     seen: list[tuple[EventType, dict[str, Any]]] = []

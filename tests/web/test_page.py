@@ -193,7 +193,7 @@ def test_a_tunnel_is_added_restarted_and_closed(pages: Pages, real: Stage) -> No
     expect(heading).to_contain_text("from-page")
     expect(heading).to_contain_text("online")
     page.get_by_role("button", name="Restart").click()
-    expect(page.locator(".toast")).to_contain_text("from-page")
+    expect(page.locator(".toast").last).to_contain_text("from-page")
     expect(page.locator("ol.card")).to_contain_text("Tunnel online")
     page.get_by_role("button", name="Close tunnel").click()
     dialog = page.get_by_role("dialog")
