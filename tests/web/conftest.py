@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from tests.monitoring.dashboards import StandIn, running
-from tests.web.pages import CHROMIUM_ARGS, Pages, Stage, find_chromium, stage
+from tests.web.pages import CHROMIUM_ARGS, Pages, Serve, Stage, find_chromium, stage
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -38,7 +39,14 @@ def browser() -> Iterator[object]:
 
 
 @pytest.fixture
-def pages(browser: object) -> Iterator[Pages]:
+def serve() -> Iterator[Serve]:
+    """Runs dashboards until after the pages are closed: one that goes first is a fault of its own."""
+    with ExitStack() as running_ones:
+        yield lambda client, **options: running_ones.enter_context(running(client, **options))
+
+
+@pytest.fixture
+def pages(browser: object, serve: Serve) -> Iterator[Pages]:
     """Opens pages; a page that had an error, or broke the content security policy, fails the test."""
     pages = Pages(browser)  # type: ignore[arg-type]
     yield pages

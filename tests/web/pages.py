@@ -21,6 +21,8 @@ CHROMIUM_ARGS = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0
 """Chromium's sandbox does not work as root, which is who runs tests in containers."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PORTS = "20000-60000"
+Serve = Callable[..., MonitoringDashboard]
+"""Runs a dashboard over a client until after the pages of the test are closed."""
 
 
 def find_chromium() -> str | None:

@@ -16,7 +16,7 @@ from frp_wrapper import FRPClient, FRPServer, MonitoringDashboard
 from frp_wrapper.frp.frpc import free_port
 from frp_wrapper.monitoring.events import EventType
 from tests.monitoring.dashboards import TOKEN, StandIn, running
-from tests.web.pages import PORTS, Pages, Passage
+from tests.web.pages import PORTS, Pages, Passage, Serve
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)
@@ -137,23 +137,23 @@ def test_silence_is_a_lost_connection(pages: Pages) -> None:
             expect(page.locator(".live")).to_have_text("Live")
 
 
-def test_a_hidden_page_gives_its_connection_back(pages: Pages) -> None:
+def test_a_hidden_page_gives_its_connection_back(pages: Pages, serve: Serve) -> None:
     """The stream is closed while nobody looks, and goes on after the last event that was seen."""
     client = StandIn("web")
-    with running(client) as dashboard:
-        page = pages.open(dashboard.port)
-        expect(page.locator(".live")).to_have_text("Live")
-        client.notify(EventType.TUNNEL_ERROR, {"tunnel_id": "web", "reason": "seen", "error": "before"})
-        page.evaluate("location.hash = '#/events'")
-        expect(page.locator(".event").first).to_contain_text("before")
-        with page.expect_event("requestfailed", lambda request: "api/stream" in request.url):
-            page.evaluate(HIDE, "hidden")
-        expect(page.locator(".live")).to_have_text("Asleep")
-        client.notify(EventType.TUNNEL_ERROR, {"tunnel_id": "web", "reason": "missed", "error": "meanwhile"})
-        with page.expect_request(re.compile(r"api/stream.*last_id=\w+")):
-            page.evaluate(HIDE, "visible")
-        expect(page.locator(".event").first).to_contain_text("meanwhile")
-        expect(page.locator(".event")).to_have_count(len(client.events.history()))
+    dashboard = serve(client)
+    page = pages.open(dashboard.port)
+    expect(page.locator(".live")).to_have_text("Live")
+    client.notify(EventType.TUNNEL_ERROR, {"tunnel_id": "web", "reason": "seen", "error": "before"})
+    page.evaluate("location.hash = '#/events'")
+    expect(page.locator(".event").first).to_contain_text("before")
+    with page.expect_event("requestfailed", lambda request: "api/stream" in request.url):
+        page.evaluate(HIDE, "hidden")
+    expect(page.locator(".live")).to_have_text("Asleep")
+    client.notify(EventType.TUNNEL_ERROR, {"tunnel_id": "web", "reason": "missed", "error": "meanwhile"})
+    with page.expect_request(re.compile(r"api/stream.*last_id=\w+")):
+        page.evaluate(HIDE, "visible")
+    expect(page.locator(".event").first).to_contain_text("meanwhile")
+    expect(page.locator(".event")).to_have_count(len(client.events.history()))
 
 
 def test_without_the_token_there_is_the_open_overview(pages: Pages) -> None:

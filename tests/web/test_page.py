@@ -8,6 +8,7 @@ import socket
 import pytest
 from playwright.sync_api import Page, expect
 
+from frp_wrapper import TunnelConfig
 from tests.web.pages import Pages, Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
@@ -221,7 +222,7 @@ def test_a_tunnel_without_a_service_says_what_to_do(pages: Pages, real: Stage) -
     """The reason of a tunnel in error stands on its page, and the overview counts it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    tunnel = real.client.expose_tcp(port, name="broken")
+    tunnel = real.client.expose(TunnelConfig(name="broken", tunnel_type="tcp", local_port=port), wait=False)
     try:
         page = pages.open(real.port, "#/tunnels/broken")
         expect(page.locator(".callout.is-error")).to_contain_text("Start the local service")

@@ -15,7 +15,7 @@ from frp_wrapper.monitoring.monitor import TunnelMonitor
 from frp_wrapper.monitoring.registry import Registry
 from frp_wrapper.monitoring.rules import Rule
 from tests.monitoring.dashboards import StandIn, record, running
-from tests.web.pages import Pages
+from tests.web.pages import Pages, Serve
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)
@@ -156,57 +156,57 @@ def test_reduced_motion_is_respected(pages: Pages, still: int) -> None:
 # -- what others write is text
 
 
-def test_hostile_text_stays_text(pages: Pages) -> None:
+def test_hostile_text_stays_text(pages: Pages, serve: Serve) -> None:
     """Names, visitors, errors, events and log lines from outside are shown as they are, and run nothing."""
     client = StandIn(HOSTILE)
     client.log_lines.add(record("detail", f"line {HOSTILE}", tunnel_id=HOSTILE))
     client.notify(EventType.TUNNEL_ERROR, {"tunnel_id": HOSTILE, "error": HOSTILE, "reason": HOSTILE})
-    with running(client) as dashboard:
-        page = pages.open(dashboard.port)
-        for where, place in (
-            ("#/", ".tunnel-name"),
-            ("#/events", ".event"),
-            ("#/logs", ".line"),
-        ):
-            page.evaluate("where => (location.hash = where)", where)
-            expect(page.locator(place).first).to_contain_text(HOSTILE)
-        page.evaluate("location.hash = '#/'")
-        page.locator(".tunnel-name").click()
-        expect(page.locator("h1")).to_have_text(HOSTILE)
-        page.keyboard.press("Control+k")
-        expect(page.get_by_role("option").filter(has_text=HOSTILE).first).to_be_visible()
-        assert page.locator("img, main b").count() == 0
-        assert page.title() == f"{HOSTILE} · frp_wrapper"
+    dashboard = serve(client)
+    page = pages.open(dashboard.port)
+    for where, place in (
+        ("#/", ".tunnel-name"),
+        ("#/events", ".event"),
+        ("#/logs", ".line"),
+    ):
+        page.evaluate("where => (location.hash = where)", where)
+        expect(page.locator(place).first).to_contain_text(HOSTILE)
+    page.evaluate("location.hash = '#/'")
+    page.locator(".tunnel-name").click()
+    expect(page.locator("h1")).to_have_text(HOSTILE)
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("option").filter(has_text=HOSTILE).first).to_be_visible()
+    assert page.locator("img, main b").count() == 0
+    assert page.title() == f"{HOSTILE} · frp_wrapper"
 
 
-def test_unknown_numbers_are_dashes(pages: Pages) -> None:
+def test_unknown_numbers_are_dashes(pages: Pages, serve: Serve) -> None:
     """A tunnel that nobody measures shows no zero, and says why; sums say what they leave out."""
     client = StandIn("web", "dark")
     metrics = client.meters["dark"].metrics
     metrics.source = metrics.bytes_sent = metrics.bytes_received = None
     metrics.connection_count = metrics.error_count = metrics.open_connections = None
-    with running(client) as dashboard:
-        page = pages.open(dashboard.port)
-        row = page.locator("tbody tr", has_text="dark")
-        for column in ("open", "errors", "total"):
-            expect(row.locator(f".col-{column}")).to_have_text("\N{EN DASH}not measured")
-        expect(page.locator(".tile", has_text="Open connections")).to_contain_text(
-            "without 1 tunnel that is not measured"
-        )
+    dashboard = serve(client)
+    page = pages.open(dashboard.port)
+    row = page.locator("tbody tr", has_text="dark")
+    for column in ("open", "errors", "total"):
+        expect(row.locator(f".col-{column}")).to_have_text("\N{EN DASH}not measured")
+    expect(page.locator(".tile", has_text="Open connections")).to_contain_text(
+        "without 1 tunnel that is not measured"
+    )
 
 
-def test_no_tunnels_says_what_to_do(pages: Pages) -> None:
+def test_no_tunnels_says_what_to_do(pages: Pages, serve: Serve) -> None:
     """An empty dashboard shows the line of Python and the command that make a tunnel."""
-    with running(StandIn()) as dashboard:
-        page = pages.open(dashboard.port)
-        expect(page.locator(".empty")).to_contain_text("client.expose_tcp(3000)")
-        expect(page.locator(".empty")).to_contain_text("frpw expose tcp 3000 --server localhost")
+    dashboard = serve(StandIn())
+    page = pages.open(dashboard.port)
+    expect(page.locator(".empty")).to_contain_text("client.expose_tcp(3000)")
+    expect(page.locator(".empty")).to_contain_text("frpw expose tcp 3000 --server localhost")
 
 
 # -- alerts
 
 
-def test_an_alert_is_silenced_and_heard_again(pages: Pages) -> None:
+def test_an_alert_is_silenced_and_heard_again(pages: Pages, serve: Serve) -> None:
     """A firing alert can be kept quiet for a quarter of an hour, and the quiet be ended."""
     client = StandIn("web")
     registry = Registry()
@@ -216,16 +216,16 @@ def test_an_alert_is_silenced_and_heard_again(pages: Pages) -> None:
     )
     monitor.start_monitoring()
     try:
-        with running(client, monitor=monitor) as dashboard:
-            page = pages.open(dashboard.port, "#/events")
-            alert = page.locator(".alert", has_text="busy")
-            expect(alert).to_contain_text("firing")
-            expect(alert).to_contain_text("value 0, limit -1")
-            alert.get_by_role("combobox").select_option(label="15 minutes")
-            expect(alert).to_contain_text("silenced")
-            expect(page.locator(".silences")).to_contain_text(re.compile(r"silent for another 1[45]m"))
-            page.locator(".silences").get_by_role("button", name="End").click()
-            expect(alert).not_to_contain_text("silenced")
+        dashboard = serve(client, monitor=monitor)
+        page = pages.open(dashboard.port, "#/events")
+        alert = page.locator(".alert", has_text="busy")
+        expect(alert).to_contain_text("firing")
+        expect(alert).to_contain_text("value 0, limit -1")
+        alert.get_by_role("combobox").select_option(label="15 minutes")
+        expect(alert).to_contain_text("silenced")
+        expect(page.locator(".silences")).to_contain_text(re.compile(r"silent for another 1[45]m"))
+        page.locator(".silences").get_by_role("button", name="End").click()
+        expect(alert).not_to_contain_text("silenced")
     finally:
         monitor.stop_monitoring()
 
@@ -281,18 +281,19 @@ def test_axe_finds_nothing_in_dialogs(pages: Pages, busy: int, dialog: str, sche
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_when_not_live_or_without_token(pages: Pages, scheme: str) -> None:
+def test_axe_finds_nothing_when_not_live_or_without_token(pages: Pages, serve: Serve, scheme: str) -> None:
     """Dimmed numbers can still be read, and so can the open overview and a filter that finds nothing."""
     pages.expected_faults = True
-    with running(StandIn("web")) as dashboard:
-        closed = pages.open(dashboard.port, token=None, color_scheme=scheme)
-        expect(closed.locator(".token")).to_be_visible()
-        assert faults_of(closed) == []
-        page = pages.open(dashboard.port, "#/?q=web", color_scheme=scheme)
-        expect(page.locator(".live")).to_have_text("Live")
-        nothing = pages.open(dashboard.port, "#/?q=errors%3Enone+nowhere", color_scheme=scheme)
-        expect(nothing.locator(".problems")).to_be_visible()
-        assert faults_of(nothing) == []
+    dashboard = serve(StandIn("web"))
+    closed = pages.open(dashboard.port, token=None, color_scheme=scheme)
+    expect(closed.locator(".token")).to_be_visible()
+    assert faults_of(closed) == []
+    page = pages.open(dashboard.port, "#/?q=web", color_scheme=scheme)
+    expect(page.locator(".live")).to_have_text("Live")
+    nothing = pages.open(dashboard.port, "#/?q=errors%3Enone+nowhere", color_scheme=scheme)
+    expect(nothing.locator(".problems")).to_be_visible()
+    assert faults_of(nothing) == []
+    dashboard.stop()
     expect(page.locator("main")).to_have_class("stale")
     assert faults_of(page) == []
 
@@ -301,7 +302,7 @@ def test_axe_finds_nothing_when_not_live_or_without_token(pages: Pages, scheme: 
 
 
 def test_a_thousand_tunnels_are_few_rows(
-    pages: Pages, record_property: Callable[[str, object], None]
+    pages: Pages, serve: Serve, record_property: Callable[[str, object], None]
 ) -> None:
     """Only the rows on the screen are in the document, wherever the reader scrolls; a filter finds among all."""
     observe = (
@@ -309,34 +310,34 @@ def test_a_thousand_tunnels_are_few_rows(
         "long.push(Math.round(entry.duration)); }).observe({ type: 'longtask', buffered: true });"
     )
     client = StandIn(*(f"svc-{number:04}" for number in range(1000)))
-    with running(client) as dashboard:
-        page = pages.open(dashboard.port, script=observe)
-        rows = page.locator("tbody tr:not(.space)")
-        expect(page.locator(".toolbar-count")).to_have_text("1,000 tunnels")
-        expect(page.locator("table.tunnels")).to_have_attribute("aria-rowcount", "1001")
-        assert rows.count() < 60
-        page.evaluate("long.length = 0")
-        for _ in range(10):
-            page.mouse.move(600, 500)
-            page.mouse.wheel(0, 1200)
-            page.wait_for_timeout(50)
-        page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        expect(page.get_by_text("svc-0999", exact=True)).to_be_visible()
-        assert rows.count() < 60
-        page.keyboard.press("/")
-        page.keyboard.type("svc-07 status:online -svc-079")
-        expect(page.locator(".toolbar-count")).to_have_text("90 of 1,000")
-        record_property("long tasks in milliseconds", page.evaluate("long"))
+    dashboard = serve(client)
+    page = pages.open(dashboard.port, script=observe)
+    rows = page.locator("tbody tr:not(.space)")
+    expect(page.locator(".toolbar-count")).to_have_text("1,000 tunnels")
+    expect(page.locator("table.tunnels")).to_have_attribute("aria-rowcount", "1001")
+    assert rows.count() < 60
+    page.evaluate("long.length = 0")
+    for _ in range(10):
+        page.mouse.move(600, 500)
+        page.mouse.wheel(0, 1200)
+        page.wait_for_timeout(50)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(page.get_by_text("svc-0999", exact=True)).to_be_visible()
+    assert rows.count() < 60
+    page.keyboard.press("/")
+    page.keyboard.type("svc-07 status:online -svc-079")
+    expect(page.locator(".toolbar-count")).to_have_text("90 of 1,000")
+    record_property("long tasks in milliseconds", page.evaluate("long"))
 
 
-def test_j_walks_beyond_the_rows_that_are_drawn(pages: Pages) -> None:
+def test_j_walks_beyond_the_rows_that_are_drawn(pages: Pages, serve: Serve) -> None:
     """The keyboard reaches rows that were not in the document when it began."""
-    with running(StandIn(*(f"svc-{number:04}" for number in range(300)))) as dashboard:
-        page = pages.open(dashboard.port)
-        page.keyboard.press("g")
-        page.keyboard.press("t")
-        expect(page.locator(".tunnel-name").first).to_be_focused()
-        for _ in range(70):
-            page.keyboard.press("j")
-            page.wait_for_timeout(20)  # about as fast as a key that is held down
-        expect(page.get_by_text("svc-0070", exact=True)).to_be_focused()
+    dashboard = serve(StandIn(*(f"svc-{number:04}" for number in range(300))))
+    page = pages.open(dashboard.port)
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    expect(page.locator(".tunnel-name").first).to_be_focused()
+    for _ in range(70):
+        page.keyboard.press("j")
+        page.wait_for_timeout(20)  # about as fast as a key that is held down
+    expect(page.get_by_text("svc-0070", exact=True)).to_be_focused()

@@ -1,6 +1,6 @@
 // From numbers to curves: the last minute of each tunnel, and the scales and lines of charts. Pure.
 
-export const SLOTS = 60;
+const SLOTS = 60;
 
 export class Sparks {
   constructor() {

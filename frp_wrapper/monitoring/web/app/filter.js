@@ -116,14 +116,14 @@ function numeric(field, operator, value, term, problems) {
 }
 
 /** "1.5M" as a number of the kind's base unit; null when it is none. */
-export function readNumber(text, kind) {
+function readNumber(text, kind) {
   const parts = NUMBER.exec(text);
   const factor = parts ? UNITS[kind][parts[2].toLowerCase()] : undefined;
   return factor === undefined ? null : Number(parts[1]) * factor;
 }
 
 /** A score, higher is better, or null when the letters are not all there in order. Starts of words and runs count more. */
-export function fuzzyScore(typed, text) {
+function fuzzyScore(typed, text) {
   const wanted = typed.toLowerCase().replace(/\s+/g, "");
   const have = text.toLowerCase();
   let score = 0;

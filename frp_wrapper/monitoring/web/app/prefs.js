@@ -34,15 +34,6 @@ export const language = preference("language", "system", ["system", "en", "ko"])
 /** "on" or "off": whether single keys do something. */
 export const shortcuts = preference("shortcuts", "on", ["on", "off"]);
 
-const darkSystem = matchMedia("(prefers-color-scheme: dark)");
-const systemIsDark = signal(darkSystem.matches);
-darkSystem.addEventListener("change", (event) => (systemIsDark.value = event.matches));
-
-/** Whether the page is dark now; charts draw themselves anew when it changes. */
-export function isDark() {
-  return theme.value === "dark" || (theme.value === "system" && systemIsDark.value);
-}
-
 effect(() => {
   document.documentElement.dataset.theme = theme.value;
 });

@@ -33,18 +33,19 @@ export function setServerTime(text) {
 
 const filled = new Set();
 const MOST_FILLED = 50; // tunnels in one question
+const SERIES = "bytes_sent_per_second,bytes_received_per_second";
 
 /** Fetch what the curves of these tunnels have missed: before the page came, or while it was not live. */
 export async function fillSparks(ids) {
   const wanted = ids.filter((id) => !filled.has(id)).slice(0, MOST_FILLED);
   if (!wanted.length) return;
   for (const id of wanted) filled.add(id);
-  const series = ["bytes_sent_per_second", "bytes_received_per_second"];
-  const body = await get("api/metrics", { ids: wanted.join(), range: 60, step: 1, series: series.join() }).catch(
-    () => null,
-  );
+  const question = { ids: wanted.join(), range: 60, step: 1, series: SERIES };
+  const body = await get("api/metrics", question).catch(() => null);
   if (!body) return;
-  for (const [id, { [series[0]]: sent, [series[1]]: received }] of Object.entries(body.tunnels)) {
+  for (const [id, { bytes_sent_per_second: sent, bytes_received_per_second: received }] of Object.entries(
+    body.tunnels,
+  )) {
     const values = sent.map((value, index) => bothWays({ bytes_sent: value, bytes_received: received[index] }));
     sparks.fill(id, body.time, values);
   }
@@ -56,14 +57,10 @@ function row(view, time) {
 }
 
 const bothWays = (rates) =>
-  rates?.bytes_sent == null && rates?.bytes_received == null
-    ? null
-    : (rates.bytes_sent ?? 0) + (rates.bytes_received ?? 0);
+  rates?.bytes_sent == null || rates.bytes_received == null ? null : rates.bytes_sent + rates.bytes_received;
 
 /** Bytes a second both ways in the last second; null: not known. */
-export const trafficNow = (view) => bothWays(view.metrics?.rates?.["1"]);
-/** The same as the average of ten seconds, which the tables show: it does not jump. */
-export const traffic = (view) => bothWays(view.metrics?.rates?.["10"]);
+const trafficNow = (view) => bothWays(view.metrics?.rates?.["1"]);
 
 function take(rows, clientView, time) {
   batch(() => {

@@ -126,11 +126,6 @@ export function Status({ status }) {
   return html`<span class=${`status is-${status}`}><${Shape} name=${status} />${word("status", status)}</span>`;
 }
 
-/** A text that came from the server: in its language, not in the reader's. */
-export function Foreign({ children, tag = "span" }) {
-  return html`<${tag} lang="en">${children}<//>`;
-}
-
 /** What is wrong, and what to do. */
 export function Problem({ error, title = null }) {
   return html`<div class="callout is-error">

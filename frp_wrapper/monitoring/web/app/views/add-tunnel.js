@@ -19,7 +19,7 @@ function Field({ name, hint, ...input }) {
 }
 
 /** The body of the request: only what was filled in, numbers as numbers, domains as a list. */
-export function bodyOf(form) {
+function bodyOf(form) {
   const entries = [...form.entries()].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value !== "");
   const body = Object.fromEntries(entries);
   for (const name of ["local_port", "remote_port"]) if (name in body) body[name] = Number(body[name]);

@@ -68,12 +68,12 @@ export function AlertList({ alerts }) {
   return html`<ul class="alerts card">${sorted.map((alert) => html`<${AlertRow} key=${`${alert.rule} ${alert.tunnel_id}`} alert=${alert} />`)}</ul>`;
 }
 
-export function SilenceAll() {
+function SilenceAll() {
   return html`<${SilenceChoice} label=${t("silence.all")} target=${{}} />`;
 }
 
 /** What is silenced. `at` is when the list came, in milliseconds: the time left counts down from there. */
-export function Silences({ silences, at }) {
+function Silences({ silences, at }) {
   if (!silences.length) return null;
   return html`<ul class="silences">${silences.map((each, index) => {
     const left = each.seconds_left - (now.value - at) / 1000;
@@ -101,7 +101,7 @@ const SHAPES = {
 const SAID_ELSEWHERE = new Set(["tunnel_id", "tunnel_type", "local_port"]);
 
 /** The data of an event as short text: what is known by name first, the rest as it came. */
-export function summaryOf(event) {
+function summaryOf(event) {
   const data = event.data ?? {};
   if (event.type === "metric_threshold") {
     const numbers = measured(data.alert, data.value, data.limit);

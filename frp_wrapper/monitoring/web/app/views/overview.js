@@ -93,7 +93,7 @@ function AlertsTile() {
   <//>`;
 }
 
-export function Tiles() {
+function Tiles() {
   const open = totals.value.open;
   return html`<div class="tiles">
     <${ClientTile} /><${TunnelsTile} />
@@ -103,7 +103,7 @@ export function Tiles() {
   </div>`;
 }
 
-export function TokenGate() {
+function TokenGate() {
   const [state, setState] = useState({ busy: false, fault: null });
   const submit = async (event) => {
     event.preventDefault();

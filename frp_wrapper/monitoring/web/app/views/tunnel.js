@@ -31,7 +31,7 @@ const MOST_ROWS = 100;
 const keyOf = (connection) => connection.id ?? `${connection.local_address} ${connection.opened_at}`;
 
 /** The answer of .../connections, asked for with each frame, with the rates since the answer before. */
-export function useConnections(id) {
+function useConnections(id) {
   const before = useRef({ at: 0, bytes: new Map() });
   return usePolled(id, tick.value, async () => {
     const body = await get(tunnelPath(id, "/connections"));
@@ -70,7 +70,7 @@ function Card({ id, title, n, children, empty }) {
 const head = (...keys) =>
   html`<thead><tr>${keys.map((key, index) => html`<th key=${key} scope="col" class=${index ? "numeric" : ""}>${t(key)}</th>`)}</tr></thead>`;
 
-export function OpenConnections({ view, answer }) {
+function OpenConnections({ view, answer }) {
   const rows = answer?.open ?? [];
   const empty = answer ? (view.metrics?.source ? t("connections.none_open") : t(whyUnknown(view))) : t("loading");
   return html`<${Card} id="open-title" title=${t("connections.open")} n=${rows.length} empty=${empty}>
@@ -87,7 +87,7 @@ export function OpenConnections({ view, answer }) {
   <//>`;
 }
 
-export function ClosedConnections({ answer }) {
+function ClosedConnections({ answer }) {
   const rows = answer?.recent ?? [];
   return html`<${Card} id="closed-title" title=${t("connections.closed")} n=${rows.length} empty=${t(answer ? "connections.none_closed" : "loading")}>
     <table class="plain">${head("connections.visitor", "connections.ended", "connections.lasted", "connections.sent", "connections.received")}
@@ -102,7 +102,7 @@ export function ClosedConnections({ answer }) {
   <//>`;
 }
 
-export function Visitors({ view, answer }) {
+function Visitors({ view, answer }) {
   const rows = answer?.visitors ?? [];
   const empty = answer ? t(view.metrics?.source === "relay" ? "connections.no_visitors" : "why.visitor") : t("loading");
   return html`<${Card} id="visitors-title" title=${t("connections.visitors")} n=${rows.length} empty=${empty}>
