@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from frp_wrapper import FRPClient, FRPServer, MonitoringDashboard, Tunnel
 from frp_wrapper.cli.demo import visitors, web_service
@@ -98,13 +98,11 @@ class Pages:
         watched = Watched(page)
         self.watched.append(watched)
         page.on("pageerror", lambda error: watched.faults.append(str(error)))
-        page.on("console", lambda message: _is_fault(message) and watched.faults.append(message.text))
+        page.on(
+            "console",
+            lambda message: message.type in ("error", "warning") and watched.faults.append(message.text),
+        )
         page.on("request", lambda request: watched.requests.append(request.url))
-
-
-def _is_fault(message: ConsoleMessage) -> bool:
-    """Say whether the page is to blame: not for looking after a dashboard that has ended."""
-    return message.type in ("error", "warning") and "ERR_CONNECTION_REFUSED" not in message.text
 
 
 @dataclass
