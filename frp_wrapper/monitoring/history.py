@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import add
 from typing import Any
@@ -71,8 +71,8 @@ class History:
     """Remembers what samples tell; not for several threads.
 
     Rates come from totals, so that nothing is lost between samples: the sum of a chart is what has flowed, also where
-    samples came late. A tunnel takes 60 KB after a day (2,100 points of seven 4-byte numbers), and is forgotten with
-    the first sample without it.
+    samples came late. A tunnel takes 60 KB after a day (2,100 points of seven 4-byte numbers), and is forgotten
+    with `forget_others`.
 
     Args:
         limit: So many tunnels are remembered; those beyond are counted in `refused`.
@@ -81,31 +81,34 @@ class History:
     def __init__(self, limit: int = 1000) -> None:
         self._limit = limit
         self._tunnels: dict[str, _Past] = {}
+        self._refusing = 0
         self.refused = 0
-        """Tunnels of the last sample that are not remembered because there are so many."""
+        """Tunnels of the last round that are not remembered because there are so many."""
 
     def __contains__(self, tunnel_id: str) -> bool:
         return tunnel_id in self._tunnels
 
-    def sample(self, metrics: Iterable[TunnelMetrics], now: float) -> None:
-        """Take in the numbers of all tunnels at a moment; those of other tunnels are forgotten.
+    def add(self, metrics: TunnelMetrics, now: float) -> None:
+        """Take in the numbers of a tunnel.
 
         Args:
-            metrics: One for each tunnel.
-            now: Unix seconds. A clock that was set back leaves a gap until it has caught up; by more than a minute,
-                the past is forgotten.
+            metrics: As they are.
+            now: When that is, Unix seconds. A clock that was set back leaves a gap until it has caught up; by more than
+                a minute, the past is forgotten.
         """
-        before, self._tunnels = self._tunnels, {}
-        self.refused = 0
-        for of_tunnel in metrics:
-            past = before.get(of_tunnel.tunnel_id)
-            if past is None:
-                if len(self._tunnels) >= self._limit:
-                    self.refused += 1
-                    continue
-                past = _Past()
-            self._tunnels[of_tunnel.tunnel_id] = past
-            past.add(of_tunnel, now)
+        past = self._tunnels.get(metrics.tunnel_id)
+        if past is None:
+            if len(self._tunnels) >= self._limit:
+                self._refusing += 1
+                return
+            past = self._tunnels[metrics.tunnel_id] = _Past()
+        past.add(metrics, now)
+
+    def forget_others(self, tunnel_ids: Collection[str]) -> None:
+        """Forget all tunnels but these; to be called after the numbers of each were added."""
+        for gone in self._tunnels.keys() - set(tunnel_ids):
+            del self._tunnels[gone]
+        self.refused, self._refusing = self._refusing, 0
 
     def chart(
         self,

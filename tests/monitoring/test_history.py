@@ -30,7 +30,7 @@ def test_a_rate_is_what_flowed_in_each_second() -> None:
     """The difference of two totals, over the time between them, at the end of its second."""
     history = History()
     for second, total in enumerate((0, 100, 100, 350)):
-        history.sample([numbers(bytes_sent=total)], START + second)
+        history.add(numbers(bytes_sent=total), START + second)
     chart = history.chart(["web"], 60, START + 3)
     assert (chart.step, len(chart.time), chart.time[-1]) == (1, 60, START + 3)
     assert chart.tunnels["web"]["bytes_sent_per_second"][-4:] == [None, 100, 0, 250]
@@ -42,11 +42,11 @@ def test_nothing_is_lost_between_samples(samples: list[tuple[float, int]]) -> No
     """However irregular the samples are, the points sum up to what has flowed until the end of the last step."""
     history = History()
     now, total = START, 0
-    history.sample([numbers(bytes_sent=0)], now)
+    history.add(numbers(bytes_sent=0), now)
     flowed = {1: 0.0, 10: 0.0}
     for pause, moved in samples:
         before, now = now, now + pause
-        history.sample([numbers(bytes_sent=total + moved)], now)
+        history.add(numbers(bytes_sent=total + moved), now)
         for step in flowed:
             end = now // step * step
             if end > before:
@@ -65,7 +65,7 @@ def test_sums_are_exact_for_regular_samples() -> None:
     history = History()
     total = 0
     for second in range(3601):
-        history.sample([numbers(bytes_sent=total)], START + second)
+        history.add(numbers(bytes_sent=total), START + second)
         total += second % 7
     total -= 3600 % 7
     now = START + 3600
@@ -81,9 +81,9 @@ def test_sums_are_exact_for_regular_samples() -> None:
 def test_a_late_sample_loses_nothing() -> None:
     """What flowed while no sample was taken is spread over the seconds in between; numbers of a moment are not known."""
     history = History()
-    history.sample([numbers(bytes_sent=0, open_connections=1)], START)
-    history.sample([numbers(bytes_sent=10, open_connections=1)], START + 1)
-    history.sample([numbers(bytes_sent=50, open_connections=2)], START + 5)
+    history.add(numbers(bytes_sent=0, open_connections=1), START)
+    history.add(numbers(bytes_sent=10, open_connections=1), START + 1)
+    history.add(numbers(bytes_sent=50, open_connections=2), START + 5)
     assert column(history, "bytes_sent_per_second", 60, START + 5)[-5:] == [10, 10, 10, 10, 10]
     assert column(history, "open_connections", 60, START + 5)[-5:] == [1, None, None, None, 2]
 
@@ -91,10 +91,10 @@ def test_a_late_sample_loses_nothing() -> None:
 def test_a_pause_of_hours() -> None:
     """After a sleep of the machine the points of before are out of reach, and the time is right."""
     history = History()
-    history.sample([numbers(bytes_sent=0)], START)
-    history.sample([numbers(bytes_sent=300)], START + 1)
-    history.sample([numbers(bytes_sent=300 + 72_000)], START + 7201)
-    history.sample([numbers(bytes_sent=300 + 72_000 + 5)], START + 7202)
+    history.add(numbers(bytes_sent=0), START)
+    history.add(numbers(bytes_sent=300), START + 1)
+    history.add(numbers(bytes_sent=300 + 72_000), START + 7201)
+    history.add(numbers(bytes_sent=300 + 72_000 + 5), START + 7202)
     points = column(history, "bytes_sent_per_second", 300, START + 7202)
     assert (points[-1], points[-2], len(points)) == (5, 10, 300)
     assert set(points[:-1]) == {10}
@@ -104,12 +104,12 @@ def test_a_clock_that_is_set_back() -> None:
     """A little back is waited for; more begins the history anew; neither raises."""
     history = History()
     for at in (0, 1, 2, 3):
-        history.sample([numbers(bytes_sent=at * 10)], START + at)
-    history.sample([numbers(bytes_sent=40)], START + 1)
-    history.sample([numbers(bytes_sent=60)], START + 4)
+        history.add(numbers(bytes_sent=at * 10), START + at)
+    history.add(numbers(bytes_sent=40), START + 1)
+    history.add(numbers(bytes_sent=60), START + 4)
     assert column(history, "bytes_sent_per_second", 60, START + 4)[-2:] == [10, 30]
-    history.sample([numbers(bytes_sent=70)], START - 1000)
-    history.sample([numbers(bytes_sent=75)], START - 999)
+    history.add(numbers(bytes_sent=70), START - 1000)
+    history.add(numbers(bytes_sent=75), START - 999)
     assert column(history, "bytes_sent_per_second", 60, START - 999)[-3:] == [None, None, 5]
 
 
@@ -117,7 +117,7 @@ def test_totals_that_begin_anew() -> None:
     """A tunnel that was closed and opened again between two samples has no negative rate."""
     history = History()
     for second, total in enumerate((0, 500, 20)):
-        history.sample([numbers(bytes_sent=total)], START + second)
+        history.add(numbers(bytes_sent=total), START + second)
     assert column(history, "bytes_sent_per_second", 60, START + 2)[-2:] == [500, 20]
 
 
@@ -125,7 +125,7 @@ def test_what_is_not_known() -> None:
     """Unknown totals make unknown rates, and one unknown sample does not spoil the others."""
     history = History()
     for second, total in enumerate((0, 10, None, 30, 40)):
-        history.sample([numbers(bytes_sent=total)], START + second)
+        history.add(numbers(bytes_sent=total), START + second)
     assert column(history, "bytes_sent_per_second", 60, START + 4)[-4:] == [10, None, None, 10]
     assert set(column(history, "latency_p95", 60, START + 4)) == {None}
 
@@ -136,7 +136,7 @@ def test_coarser_points() -> None:
     total = 0
     for second in range(21):
         total += 10 if second % 10 == 5 else 0
-        history.sample([numbers(bytes_sent=total, open_connections=second % 10)], START + second)
+        history.add(numbers(bytes_sent=total, open_connections=second % 10), START + second)
     now = START + 20
     assert column(history, "bytes_sent_per_second", 60, now, step=10)[-2:] == [1, 1]
     assert column(history, "open_connections", 60, now, step=10)[-2:] == [9, 9]
@@ -172,7 +172,7 @@ def test_the_rings_come_round() -> None:
     """After more samples than a ring has, its points are the newest."""
     history = History()
     for second in range(1000):
-        history.sample([numbers(bytes_sent=second * second)], START + second)
+        history.add(numbers(bytes_sent=second * second), START + second)
     points = column(history, "bytes_sent_per_second", 300, START + 999)
     assert points == [2 * second - 1 for second in range(700, 1000)]
 
@@ -182,11 +182,11 @@ def test_memory_is_bounded_and_given_back() -> None:
     tracemalloc.start()
     history = History()
     before = tracemalloc.get_traced_memory()[0]
-    metrics = [numbers(bytes_sent=5)]
+    metrics = numbers(bytes_sent=5)
     for second in range(0, 2 * 86_400, 7):
-        history.sample(metrics, START + second)
+        history.add(metrics, START + second)
     after = tracemalloc.get_traced_memory()[0] - before
-    history.sample([], START + 2 * 86_400)
+    history.forget_others([])
     left = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert 50_000 < after < 70_000
@@ -197,9 +197,15 @@ def test_memory_is_bounded_and_given_back() -> None:
 def test_tunnels_are_bounded() -> None:
     """Beyond the limit tunnels are refused and counted; those that are known stay, and room is used again."""
     history = History(limit=2)
-    rows = [TunnelMetrics(f"t{number}") for number in range(5)]
-    history.sample(rows, START)
-    assert history.refused == 3
-    history.sample(rows[1:], START + 1)
-    assert ("t0" in history, "t1" in history, "t2" in history) == (False, True, True)
-    assert history.refused == 2
+
+    def look(*names: str) -> None:
+        for name in names:
+            history.add(TunnelMetrics(name), START)
+        history.forget_others(names)
+
+    look("a", "b", "c", "d", "e")
+    assert ("a" in history, "b" in history, history.refused) == (True, True, 3)
+    look("b", "c", "d", "e")
+    assert ("a" in history, "b" in history, history.refused) == (False, True, 3)
+    look("b", "c", "d", "e")
+    assert ("c" in history, history.refused) == (True, 2)

@@ -169,7 +169,7 @@ class Reads:
 
     async def metrics(self, request: Request) -> Response:
         """``/metrics``: for Prometheus."""
-        steps = Steps()
+        steps = Steps(hurry=True)
         snapshot = await self._runtime.snapshots.take(steps)
         media = media_type(request.headers.get("accept", ""))
         pieces = []

@@ -14,7 +14,14 @@ from frp_wrapper.monitoring.logger import FRPLogger
 from frp_wrapper.monitoring.monitor import TunnelMonitor
 from frp_wrapper.monitoring.web_api.alerts import AlertBook
 from frp_wrapper.monitoring.web_api.hub import Hub
-from frp_wrapper.monitoring.web_api.snapshot import Body, Snapshots, Steps, status_body, tunnels_body
+from frp_wrapper.monitoring.web_api.snapshot import (
+    Body,
+    Snapshot,
+    Snapshots,
+    Steps,
+    status_body,
+    tunnels_body,
+)
 from frp_wrapper.monitoring.web_api.views import Client
 
 __all__ = ["Runtime"]
@@ -94,13 +101,20 @@ class Runtime:
         self.hub.send_events()
         is_time = time.monotonic() >= next_look
         if is_time or self.hub.has_joining:
-            steps = Steps()
+            steps = Steps(hurry=self.hub.has_joining)
             snapshot = await self.snapshots.take(steps)
             if is_time:
-                self.history.sample((metrics for _, metrics in snapshot.tunnels), snapshot.as_of.timestamp())
+                await self._remember(snapshot, steps)
             await self.hub.publish(snapshot, steps)
             self._last_failure = ""
         return max(next_look + INTERVAL, time.monotonic()) if is_time else next_look
+
+    async def _remember(self, snapshot: Snapshot, steps: Steps) -> None:
+        now = snapshot.as_of.timestamp()
+        for _, metrics in snapshot.tunnels:
+            self.history.add(metrics, now)
+            await steps.pause()
+        self.history.forget_others({tunnel.id for tunnel, _ in snapshot.tunnels})
 
     def _fail(self, error: Exception) -> None:
         self.hub.heartbeat()

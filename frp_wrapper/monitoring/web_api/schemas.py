@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -12,6 +12,7 @@ from frp_wrapper.config import HealthCheck, TunnelConfig
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.history import SERIES
 from frp_wrapper.monitoring.metrics import TunnelMetrics
+from frp_wrapper.monitoring.web_api.views import PLAIN_NUMBERS
 
 __all__ = ["SCHEMAS", "ref"]
 
@@ -48,10 +49,11 @@ def record(**members: Schema) -> Schema:
     return {"type": "object", "properties": members, "required": list(members)}
 
 
-def of_class(kind: type) -> Schema:
-    """Give the schema of a dataclass as it is answered."""
+def of_class(kind: type, names: Sequence[str] = ()) -> Schema:
+    """Give the schema of a dataclass as it is answered, or of some of its fields."""
     hints = get_type_hints(kind)
-    return record(**{field.name: _of_type(hints[field.name]) for field in fields(kind)})
+    wanted = names or [field.name for field in fields(kind)]
+    return record(**{name: _of_type(hints[name]) for name in wanted})
 
 
 def _of_type(hint: Any) -> Schema:
@@ -104,6 +106,7 @@ SILENCE = record(id=TEXT, rule=null(TEXT), tunnel_id=null(TEXT), seconds_left=NU
 SCHEMAS: dict[str, Schema] = {
     "Error": record(error=record(code=TEXT, message=TEXT, hint=null(TEXT))),
     "TunnelMetrics": of_class(TunnelMetrics),
+    "PlainMetrics": of_class(TunnelMetrics, PLAIN_NUMBERS),
     "Status": record(
         client=record(connected=FLAG, server=TEXT, uptime=NUMBER),
         tunnels=many(
@@ -113,7 +116,7 @@ SCHEMAS: dict[str, Schema] = {
                 local_port=null(COUNT),
                 url=null(TEXT),
                 status=TEXT,
-                metrics=null(ref("TunnelMetrics")),
+                metrics=null(ref("PlainMetrics")),
             )
         ),
     ),

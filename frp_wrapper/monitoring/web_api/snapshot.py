@@ -15,6 +15,7 @@ from frp_wrapper.monitoring.web_api.views import (
     Client,
     View,
     client_view,
+    plain_numbers,
     status_of_tunnel,
     tunnel_view,
 )
@@ -28,14 +29,21 @@ _SHARE = 4.0
 """An answer is kept for so many times the seconds that it took, so that making answers never takes a whole core."""
 _LATE = 0.9
 """Seconds for which the answer before may still be given while a new one is being made."""
-_STEP = 0.0005
+_STEP = 0.0003
 """Seconds of work after which others get their turn."""
+_REST = 3.0
+"""What nobody waits for rests for so many times the seconds that it has worked."""
 
 
 class Steps:
-    """Divides long work in an event loop, so that nobody waits for all of it."""
+    """Divides long work in an event loop, so that nobody waits for all of it.
 
-    def __init__(self) -> None:
+    Args:
+        hurry: Whether somebody waits for this work; else all others go first.
+    """
+
+    def __init__(self, *, hurry: bool) -> None:
+        self.hurry = hurry
         self._began = time.perf_counter()
         self.worked = 0.0
         """Seconds of work so far, without the turns of others."""
@@ -45,7 +53,7 @@ class Steps:
         worked = time.perf_counter() - self._began
         if worked > _STEP:
             self.worked += worked
-            await asyncio.sleep(0)
+            await asyncio.sleep(0 if self.hurry else _REST * worked)
             self._began = time.perf_counter()
 
 
@@ -72,9 +80,8 @@ class Snapshots:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    async def take(self, steps: Steps | None = None) -> Snapshot:
+    async def take(self, steps: Steps) -> Snapshot:
         """Give a snapshot that was begun after the call."""
-        steps = steps or Steps()
         version = self.client.state_version
         as_of = datetime.now(UTC)
         client = client_view(self.client)
@@ -103,6 +110,7 @@ class Body:
         self._began = 0.0
         self._keep = _FRESH
         self._making: asyncio.Task[None] | None = None
+        self._steps = Steps(hurry=True)
 
     def at_hand(self) -> bytes | None:
         """Give the answer if it can be given now; an old one has a new one made behind it."""
@@ -112,24 +120,27 @@ class Body:
         if age > self._keep:
             if age > self._keep + _LATE:
                 return None
-            self._make_soon()
+            self._make_soon(hurry=False)
         return self._bytes
 
     async def get(self) -> bytes:
         """Give the answer, as the state was when this was called or later."""
         answer = self.at_hand()
         if answer is None and self._making is not None:
+            self._steps.hurry = True
             await asyncio.shield(self._making)
             answer = self.at_hand()  # what was under way may have begun before the last change
         if answer is None:
-            await asyncio.shield(self._make_soon())
+            await asyncio.shield(self._make_soon(hurry=True))
             answer = self._bytes
         assert answer is not None
         return answer
 
-    def _make_soon(self) -> asyncio.Task[None]:
+    def _make_soon(self, *, hurry: bool) -> asyncio.Task[None]:
         if self._making is None:
-            self._making = asyncio.create_task(self._make(), name="frp-wrapper-dashboard-answer")
+            self._steps = Steps(hurry=hurry)
+            making = self._make(self._steps)
+            self._making = asyncio.create_task(making, name="frp-wrapper-dashboard-answer")
             self._making.add_done_callback(self._made)
         return self._making
 
@@ -138,8 +149,7 @@ class Body:
         if not task.cancelled():
             task.exception()  # who waits for it gets it too
 
-    async def _make(self) -> None:
-        steps = Steps()
+    async def _make(self, steps: Steps) -> None:
         began = time.monotonic()
         snapshot = await self._snapshots.take(steps)
         self._bytes = await self._write(snapshot, steps)
@@ -152,7 +162,7 @@ async def status_body(snapshot: Snapshot, steps: Steps) -> bytes:
     head: dict[str, Any] = {key: snapshot.client[key] for key in ("connected", "server", "uptime")}
     tunnels = []
     for tunnel, metrics in snapshot.tunnels:
-        tunnels.append(encode(status_of_tunnel(tunnel, metrics)))
+        tunnels.append(encode(status_of_tunnel(tunnel, plain_numbers(metrics))))
         await steps.pause()
     return b'{"client":' + encode(head) + b',"tunnels":[' + b",".join(tunnels) + b"]}"
 

@@ -16,6 +16,8 @@ from frp_wrapper.monitoring.web_api.viewers import Viewer
 __all__ = ["ABORT", "EventStream"]
 
 MAX_VIEWERS = 1000
+_PIECE = 64 * 1024
+"""Bytes that are handed to the server at once, so that it holds no more than that for each of many viewers."""
 ABORT = "frp_wrapper.abort"
 """The extension of a scope whose ``call`` ends its connection at once; only our own server has it."""
 
@@ -63,8 +65,9 @@ class EventStream:
 
     async def _send_frames(self, viewer: Viewer, send: Send) -> None:
         while (data := await viewer.next()) is not None:
-            if data:
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+            for begin in range(0, len(data), _PIECE):
+                piece = data[begin : begin + _PIECE]
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
             if viewer.lags_since is not None:
                 self._hub.catch_up(viewer)
         await send({"type": "http.response.body", "body": b""})

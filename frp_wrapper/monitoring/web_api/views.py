@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_args, get_type_hints
 
 from frp_wrapper.config import ClientConfig, TunnelConfig
 from frp_wrapper.errors import FRPError
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from frp_wrapper.monitoring.log_ring import LogRing
 
 __all__ = [
+    "PLAIN_NUMBERS",
     "Client",
     "client_view",
     "connection_views",
     "event_view",
+    "plain_numbers",
     "status_of_tunnel",
     "tunnel_key",
     "tunnel_view",
@@ -86,7 +89,7 @@ class Client(Protocol):
         """Take a tunnel down and open it again."""
 
 
-def status_of_tunnel(tunnel: Tunnel, metrics: TunnelMetrics) -> View:
+def status_of_tunnel(tunnel: Tunnel, metrics: TunnelMetrics | View) -> View:
     """Give a tunnel as the status of the specification has it."""
     return {
         "id": tunnel.id,
@@ -96,6 +99,20 @@ def status_of_tunnel(tunnel: Tunnel, metrics: TunnelMetrics) -> View:
         "status": tunnel.status.value,
         "metrics": metrics,
     }
+
+
+def _is_plain(hint: Any) -> bool:
+    return set(get_args(hint) or (hint,)) <= {int, float, str, bool, datetime, type(None)}
+
+
+PLAIN_NUMBERS = tuple(name for name, hint in get_type_hints(TunnelMetrics).items() if _is_plain(hint))
+"""The fields of `TunnelMetrics` that are one number, word or time."""
+_plain_numbers = attrgetter(*PLAIN_NUMBERS)
+
+
+def plain_numbers(metrics: TunnelMetrics) -> View:
+    """Give the numbers without those that have an inside, such as quantiles: what many ask for often stays short."""
+    return dict(zip(PLAIN_NUMBERS, _plain_numbers(metrics), strict=True))
 
 
 def client_view(client: Client) -> View:
