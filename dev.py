@@ -19,7 +19,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 FRP_VERSIONS = ("0.71.0", "0.68.1", "0.65.0", "0.61.2", "0.52.3")
 """The default, and those of the compatibility tests."""
-FAST = "not integration and not compat and not stress and not install"
+FAST = "not integration and not compat and not stress and not install and not browser"
 
 
 def run(*command: str | Path, **environment: str) -> int:

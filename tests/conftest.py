@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import end_all
+from tests.processes import end_all, require_no_thread_of_ours
 
 os.environ.setdefault("FRP_WRAPPER_INSTALL", "go")
 
@@ -51,8 +51,4 @@ def no_thread_left() -> Iterator[None]:
     """Fail a test after which a thread of ours still runs."""
     before = set(threading.enumerate())
     yield
-    ours = [t for t in threading.enumerate() if t not in before and t.name.startswith("frp-wrapper-")]
-    for thread in ours:
-        thread.join(5.0)
-    left = [thread.name for thread in ours if thread.is_alive()]
-    assert not left, f"threads left behind: {left}"
+    require_no_thread_of_ours(but=before)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,15 @@ def thaw(pid: int | None) -> None:
 
 def _state(thread: int) -> str:
     return Path(f"/proc/{thread}/stat").read_text().rpartition(") ")[2][:1]
+
+
+def require_no_thread_of_ours(but: set[threading.Thread]) -> None:
+    """Fail when a thread of ours still runs that is not among these."""
+    ours = [t for t in threading.enumerate() if t not in but and t.name.startswith("frp-wrapper-")]
+    for thread in ours:
+        thread.join(5.0)
+    left = [thread.name for thread in ours if thread.is_alive()]
+    assert not left, f"threads left behind: {left}"
 
 
 def has_ended(pid: int) -> bool:

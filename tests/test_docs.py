@@ -170,3 +170,17 @@ def code_of(page: str) -> list[str]:
     """Give the code blocks of a page, without comments and strings that are meant for people."""
     blocks = re.findall(r"```\w+\n(.*?)```", page, re.DOTALL)
     return [re.sub(r"\s*#.*|\"[^\"]*:?\"", "", block) for block in blocks]
+
+
+def test_the_page_of_the_dashboard_names_every_route_and_metric() -> None:
+    """``docs/dashboard.md`` has every path of the interface, and no metric that there is not."""
+    from frp_wrapper.monitoring.web_api import exposition
+    from frp_wrapper.monitoring.web_api.openapi import document
+
+    text = (ROOT / "docs" / "dashboard.md").read_text("utf-8")
+    for path, operations in document("")["paths"].items():
+        for method in operations:
+            assert re.search(rf"`{method.upper()} {re.escape(path)}[?`]", text), (method, path)
+    source = Path(exposition.__file__).read_text()
+    for name in re.findall(r"`frp_wrapper_(?:tunnel_)?(\w+?)(?:_total)?`", text):
+        assert f'"{name}"' in source, name

@@ -68,19 +68,20 @@ def probe(tunnel: Tunnel, timeout: float) -> ProbeResult:
 
 def _visit_tcp(tunnel: Tunnel, visitor: socket.socket, deadline: float) -> ProbeResult | None:
     """Wait for frpc to say that it has handed a connection to the service, or for its end."""
-    before = tunnel.metrics
+    before = tunnel.counts
     visitor.settimeout(_LOOK)
-    if before.connection_count is None:
+    if before is None:
         deadline = min(deadline, time.monotonic() + _UNTOLD)
     while time.monotonic() < deadline:
-        now = tunnel.metrics
-        if (now.error_count or 0) > (before.error_count or 0):
-            return _failed(SERVICE_DOWN, "the local service does not take connections")
-        if (now.connection_count or 0) > (before.connection_count or 0):
-            return None
+        now = tunnel.counts
+        if before is not None and now is not None:
+            if now.errors > before.errors:
+                return _failed(SERVICE_DOWN, "the local service does not take connections")
+            if now.connections > before.connections:
+                return None
         with contextlib.suppress(TimeoutError):
             return None if visitor.recv(1) else _failed("server_closed", "the connection was closed at once")
-    if before.connection_count is None:
+    if before is None:
         return ProbeResult(ok=True, what="the connection stays open; nothing tells more of this tunnel")
     return _failed("timeout", "the connection was taken by the server, but did not reach the local service")
 

@@ -26,6 +26,7 @@ _MOST_TRIES = 256
 _ANYWHERE = bytes(16)
 
 Address = tuple[str, int]
+Listeners = set[tuple[int, bytes]]
 
 
 class ServiceWatch:
@@ -44,6 +45,7 @@ class ServiceWatch:
         self._tell = tell
         self._kernel: Dumper | None = None
         self._errors: dict[str, int] = {}
+        self._turn = 0
         self._hidden: set[str] = set()
         """Tunnels whose service answers although the kernel sees none: it is in another network namespace."""
         self._ticker = Ticker(f"services-{name}", _INTERVAL, self._look)
@@ -63,7 +65,15 @@ class ServiceWatch:
         tunnels = {tunnel.id: tunnel for tunnel in self._tunnels() if _can_be_watched(tunnel)}
         self._forget_all_but(tunnels.keys())
         heard = self._kernel.listening() if self._kernel is not None else None
-        doubtful = [tunnel for tunnel in tunnels.values() if not self._is_heard(tunnel, heard)][:_MOST_TRIES]
+        doubtful = []
+        for tunnel in tunnels.values():
+            if not self._can_be_seen(tunnel, heard):
+                doubtful += [tunnel] if self._has_failed_since(tunnel) or not tunnel.service_is_up else []
+            elif _is_heard(tunnel, heard):
+                self._tell(tunnel, True)
+            else:
+                doubtful.append(tunnel)
+        doubtful = self._next_turn(doubtful)
         accepting = _accepting({_address(tunnel) for tunnel in doubtful})
         for tunnel in doubtful:
             is_up = _address(tunnel) in accepting
@@ -71,16 +81,19 @@ class ServiceWatch:
                 self._hidden.add(tunnel.id)
             self._tell(tunnel, is_up)
 
-    def _is_heard(self, tunnel: Tunnel, heard: Collection[tuple[int, bytes]] | None) -> bool:
-        """Say whether there is no reason to try a service."""
-        host, port = _address(tunnel)
-        address = _packed(host)
-        if heard is not None and address is not None and tunnel.id not in self._hidden:
-            if (port, address) not in heard and (port, _ANYWHERE) not in heard:
-                return False
-            self._tell(tunnel, True)
-            return True
-        return not self._has_failed_since(tunnel) and tunnel.service_is_up
+    def _can_be_seen(self, tunnel: Tunnel, heard: Listeners | None) -> bool:
+        """Say whether the kernel's list tells of a service."""
+        return (
+            heard is not None and _packed(_address(tunnel)[0]) is not None and tunnel.id not in self._hidden
+        )
+
+    def _next_turn(self, doubtful: list[Tunnel]) -> list[Tunnel]:
+        """Give as many as are tried in one look, others each time."""
+        if len(doubtful) <= _MOST_TRIES:
+            return doubtful
+        start = self._turn % len(doubtful)
+        self._turn += _MOST_TRIES
+        return (doubtful[start:] + doubtful[:start])[:_MOST_TRIES]
 
     def _has_failed_since(self, tunnel: Tunnel) -> bool:
         """Say whether connections of visitors have failed since the last look."""
@@ -92,6 +105,11 @@ class ServiceWatch:
     def _forget_all_but(self, names: Collection[str]) -> None:
         self._errors = {name: count for name, count in self._errors.items() if name in names}
         self._hidden &= set(names)
+
+
+def _is_heard(tunnel: Tunnel, heard: Listeners | None) -> bool:
+    host, port = _address(tunnel)
+    return heard is not None and bool({(port, _packed(host)), (port, _ANYWHERE)} & heard)
 
 
 def _can_be_watched(tunnel: Tunnel) -> bool:

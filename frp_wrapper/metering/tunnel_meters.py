@@ -50,6 +50,7 @@ class Metering:
         self._tell = tell
         self._wants_opened = wants_opened
         self._lock = threading.Lock()
+        self._reading_news = threading.Lock()
         self._counters: Counters | None = None
         self._statistics: dict[str, Statistics] = {}
         self._passive: dict[str, LedgerMeter] = {}
@@ -130,15 +131,16 @@ class Metering:
     def _take_news(self) -> None:
         if not self._relayed:
             return
-        try:
-            news = self._sidecar.request("relay_news", opened=self._wants_opened())
-        except FRPError:  # it is being replaced
-            return
-        self.lost_news = news["lost"]
-        for row in news["rows"]:
-            statistics = self._statistics.get(row["tunnel"])
-            if statistics is not None:
-                statistics.note(row["kind"], connection_of(row["connection"]))
+        with self._reading_news:  # one thread at a time: statistics take in one at a time, in order
+            try:
+                news = self._sidecar.request("relay_news", opened=self._wants_opened())
+            except FRPError:  # it is being replaced
+                return
+            self.lost_news += news["lost"]
+            for row in news["rows"]:
+                statistics = self._statistics.get(row["tunnel"])
+                if statistics is not None:
+                    statistics.note(row["kind"], connection_of(row["connection"]))
 
     def reopen(self) -> None:
         """Set up the relay again in a new sidecar."""

@@ -68,7 +68,10 @@ TUNNEL_DATA: Mapping[str, str] = MappingProxyType(
 )
 """What every event about a tunnel tells (one about a visitor of a secret tunnel: only its ``tunnel_id``)."""
 
-_CAUSE = "`server_lost` (the connection ended), `server_silent` (it stands, but nothing comes through), `frpc_ended`, `closed`."
+_CAUSE = (
+    "`server_lost` (the connection ended), `server_silent` (it stands, but nothing comes through), `frpc_ended`, "
+    "`restarted` (by its owner), `closed`."
+)
 _REASON = {"error": "What was said.", "reason": "A code of docs/errors.md.", "hint": "What to do."}
 _CONNECTION = {
     "visitor": "The visitor's `address:port`; None where nothing tells it (the relay does).",

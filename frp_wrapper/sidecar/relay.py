@@ -38,6 +38,7 @@ class News:
     def __init__(self) -> None:
         self._rows: deque[dict[str, Any]] = deque(maxlen=_NEWS)
         self._lost = 0
+        self._lost_told = 0
         self.wants_opened = False
         """Whether the host wants to know of connections as soon as they begin."""
 
@@ -47,10 +48,11 @@ class News:
         self._rows.append({"tunnel": tunnel, "kind": kind, "connection": link})
 
     def take(self, *, opened: bool) -> dict[str, Any]:
-        """Give what has been noted since the last time, and how much was lost since the start."""
+        """Give what has been noted since the last time, and how much was lost."""
         self.wants_opened = opened
         rows = [self._rows.popleft() for _ in range(len(self._rows))]
-        return {"rows": rows, "lost": self._lost}
+        lost, self._lost_told = self._lost - self._lost_told, self._lost
+        return {"rows": rows, "lost": lost}
 
 
 class Gate:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.monitoring.dashboards import StandIn, running
+from tests.processes import require_no_thread_of_ours
 from tests.web.pages import CHROMIUM_ARGS, Pages, Serve, Stage, find_chromium, stage
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -19,11 +20,7 @@ def no_thread_left() -> Iterator[None]:
     """Fail a module after which a thread of ours still runs; its tests share a dashboard, which starts some late."""
     before = set(threading.enumerate())
     yield
-    ours = [t for t in threading.enumerate() if t not in before and t.name.startswith("frp-wrapper-")]
-    for thread in ours:
-        thread.join(5.0)
-    left = [thread.name for thread in ours if thread.is_alive()]
-    assert not left, f"threads left behind: {left}"
+    require_no_thread_of_ours(but=before)
 
 
 @pytest.fixture(scope="session")
