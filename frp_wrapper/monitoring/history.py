@@ -27,6 +27,8 @@ _RATES = 4
 _WIDTH = len(SERIES)
 _NAN = math.nan
 _UNKNOWN = array("f", [_NAN] * _WIDTH)
+_LIVE = 2.0
+"""Seconds since the last sample in which a chart ends with that; later it shows that nothing is known since."""
 _SET_BACK = 60.0
 """Seconds by which a clock must be set back for what is remembered to be given up."""
 MAX_POINTS = 300
@@ -82,6 +84,7 @@ class History:
         self._limit = limit
         self._tunnels: dict[str, _Past] = {}
         self._refusing = 0
+        self._added_at = float("-inf")
         self.refused = 0
         """Tunnels of the last round that are not remembered because there are so many."""
 
@@ -103,6 +106,7 @@ class History:
                 return
             past = self._tunnels[metrics.tunnel_id] = _Past()
         past.add(metrics, now)
+        self._added_at = now
 
     def forget_others(self, tunnel_ids: Collection[str]) -> None:
         """Forget all tunnels but these; to be called after the numbers of each were added."""
@@ -131,7 +135,8 @@ class History:
         tier = next((tier for tier in TIERS if tier.step * tier.points >= seconds), TIERS[-1])
         wanted = step if step is not None else math.ceil(seconds / MAX_POINTS)
         step = max(1, math.ceil(wanted / tier.step)) * tier.step
-        end = math.ceil(now / step) * step
+        latest = int(self._added_at if 0.0 <= now - self._added_at < _LIVE else now)
+        end = math.ceil(latest / step) * step
         count = max(1, seconds // step)
         ends = range(end - (count - 1) * step, end + 1, step)
         tunnels = {}
@@ -139,7 +144,7 @@ class History:
             past = self._tunnels.get(tunnel_id)
             rows = past.rings[TIERS.index(tier)] if past else _Ring(tier, now)
             tunnels[tunnel_id] = {name: rows.column(SERIES.index(name), ends, step) for name in series}
-        return Chart(step, [min(at, int(now)) for at in ends], tunnels)
+        return Chart(step, [min(at, latest) for at in ends], tunnels)
 
 
 class _Past:

@@ -37,6 +37,18 @@ def test_a_rate_is_what_flowed_in_each_second() -> None:
     assert set(chart.tunnels["web"]) == set(SERIES)
 
 
+def test_a_chart_ends_with_the_last_sample() -> None:
+    """The second that has just begun is no point of its own; one without samples is unknown once they have ceased."""
+    history = History()
+    for second in range(10):
+        history.add(numbers(open_connections=second), START + second + 0.7)
+    for later, last in ((0.2, 9), (0.9, 9), (1.9, 9), (3.0, None)):
+        now = START + 9.7 + later
+        chart = history.chart(["web"], 60, now)
+        assert sorted(set(chart.time)) == chart.time
+        assert chart.tunnels["web"]["open_connections"][-1] == last
+
+
 @given(st.lists(st.tuples(st.floats(0.05, 20.0), st.integers(0, 10_000)), min_size=1, max_size=15))
 def test_nothing_is_lost_between_samples(samples: list[tuple[float, int]]) -> None:
     """However irregular the samples are, the points sum up to what has flowed until the end of the last step."""
