@@ -11,6 +11,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from frp_wrapper.monitoring.log_archive import Archive
 
@@ -19,6 +20,8 @@ __all__ = ["RotatingFile"]
 _LOOK = 1.0
 """Seconds between looks at the file: it may have been removed, or set aside by another process that writes to it."""
 _TRIES = 100
+_MID_LINE = 0.01
+"""Seconds that another process may take to write a line."""
 _FIRST_STAMP = re.compile(rb'\{"timestamp":"([-+:.\dT]{10,40})"')
 
 
@@ -127,7 +130,8 @@ class RotatingFile:
         return os.path.samestat(found, self._state)
 
     def _set_aside(self, now: float) -> None:
-        self._path.rename(self._archive.free_name())
+        with contextlib.suppress(FileNotFoundError):  # another process has just done it
+            self._path.rename(self._archive.free_name())
         self._open(now)
         self._archive.tend()
 
@@ -144,6 +148,8 @@ class RotatingFile:
                 else:
                     continue
                 self._adopt(descriptor)
+            except FileNotFoundError:  # set aside by another process while we looked
+                continue
             finally:
                 if descriptor != self._descriptor:
                     os.close(descriptor)
@@ -172,8 +178,7 @@ class RotatingFile:
         if state.st_size:
             with self._path.open("rb") as file:
                 self._born = _first_time(file.read(64)) or state.st_mtime
-                file.seek(-1, os.SEEK_END)
-                if file.read() != b"\n":
+                if os.path.samestat(os.fstat(file.fileno()), state) and _is_left_open(file):
                     self._size += os.write(descriptor, b"\n")
 
     def _adopt(self, descriptor: int) -> None:
@@ -182,6 +187,20 @@ class RotatingFile:
             self._descriptor = descriptor
         else:
             os.dup2(descriptor, self._descriptor, inheritable=False)
+
+
+def _is_left_open(file: IO[bytes]) -> bool:
+    """Say whether a file ends within a line, and not only because another process is writing it at this moment."""
+    ends = [_end(file)]
+    if ends[0][1] != b"\n":
+        time.sleep(_MID_LINE)
+        ends.append(_end(file))
+    return len(ends) > 1 and ends[0] == ends[1]
+
+
+def _end(file: IO[bytes]) -> tuple[int, bytes]:
+    size = file.seek(0, os.SEEK_END)
+    return size, os.pread(file.fileno(), 1, max(size - 1, 0))
 
 
 def _first_time(line: bytes) -> float | None:
