@@ -9,7 +9,6 @@ import os
 import platform
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 
 from benchmarks.compare import show
 
@@ -24,9 +23,6 @@ def main() -> None:
         f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs; others may be at work too"
     )
     for number, name in enumerate(names):
-        if find_spec(f"benchmarks.{name}") is None:
-            print(f"{name}: skipped, as benchmarks/{name}.py is not there")
-            continue
         show(import_module(f"benchmarks.{name}").rows(), header=number == 0)
 
 
