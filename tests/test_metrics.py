@@ -81,6 +81,10 @@ def test_other_numbers() -> None:
         aggregator.get_percentile("web", "bytes", 101)
 
 
+_EIGHTHS = st.integers(0, 32).map(lambda number: number / 8)
+"""Seconds that can be added up without rounding."""
+
+
 @settings(deadline=None)
 @given(
     st.integers(1, 7),
@@ -112,6 +116,26 @@ def test_it_gives_what_a_list_gives(
             assert aggregator.get_average(tunnel, metric, seconds) == sum(values) / max(1, len(values))
             assert aggregator.get_min(tunnel, metric, seconds) == min(values, default=0)
             assert aggregator.get_max(tunnel, metric, seconds) == max(values, default=0)
+
+
+@given(
+    st.lists(_EIGHTHS, min_size=1, max_size=30),
+    st.lists(st.tuples(_EIGHTHS.map(lambda at: 20 * at - 20), st.sampled_from([5.0, 20.0])), min_size=1),
+)
+def test_an_average_asked_for_again(steps: list[float], questions: list[tuple[float, float]]) -> None:
+    """Averages over a time range are right at any moment, whatever was asked just before, also if the clock is set back."""
+    aggregator, times, at = MetricsAggregator(window_size=20), [], 1000.0
+    for number, step in enumerate(steps):
+        at += step
+        times.append((datetime.fromtimestamp(at, UTC).timestamp(), number))
+        aggregator.add_data_point("web", "m", number, datetime.fromtimestamp(at, UTC))
+    for later, seconds in questions:
+        now = 1000.0 + later
+        values = [number for when, number in times[-20:] if when > now - seconds]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("frp_wrapper.monitoring.aggregator.time", lambda now=now: now)
+            average = aggregator.get_average("web", "m", seconds)
+        assert average == sum(values) / max(1, len(values))
 
 
 def test_sums_stay_exact() -> None:

@@ -24,7 +24,7 @@ __all__ = [
 MAX_LINE = 65536
 """Characters of a line that are looked at."""
 HEADER = re.compile(
-    r"(\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) \[([TDIWE])\] \[([^\]\s]{1,100}:\d+)\] "
+    r"(\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) \[([TDIWE])\] \[([^\]\s]{1,100}:\d{1,6})\] "
     r"(?:\[(?:reqid: [0-9a-f]{16}|sshVirtualClient)\] )?(?:\[([0-9a-f]{16})\] )?"
 )
 """Time, letter of the level, caller, run id; the message begins at its end."""

@@ -28,14 +28,14 @@ _CRASH = (
 )
 _FIRST_OF_CRASH = ("panic: ", "fatal error: ")
 _STACK = re.compile(
-    r"\s*$|goroutine \d|created by |panic\(|runtime[./: ]|exit status \d|\[signal |\[originating from|\t?panic: "
-    r"|\.\.\.additional frames|r\w{1,6} {1,8}0x|\s+\S{1,400}\.(?:go|s):\d{1,6}(?: |$)"
+    r"\s*+$|goroutine \d|created by |panic\(|runtime[./: ]|exit status \d|\[signal |\[originating from|\t?panic: "
+    r"|\.\.\.additional frames|r\w{1,6} {1,8}0x|\s++\S{1,400}\.(?:go|s):\d{1,6}(?: |$)"
 )
 _FRP_STACK = re.compile(
-    r"(?:created by )?\s*(?:[\w./-]{0,200}fatedier/|frp/(?:models|utils)/)\S|\s+\S+\.go:\d+ \+0x[0-9a-f]+"
+    r"(?:created by )?\s*+(?:[\w./-]{0,200}fatedier/|frp/(?:models|utils)/)\S|\s++\S{1,400}\.go:\d{1,6} \+0x[0-9a-f]"
 )
 _VALIDATION = re.compile(
-    r"\s*(?:proxy|visitor|plugin) \S|.{0,200}\b(?:invalid|not support|should|must|required|unknown)\b"
+    r"\s*+(?:proxy|visitor|plugin) \S|.{0,200}\b(?:invalid|not support|should|must|required|unknown)\b"
 )
 _GOES_ON = frozenset({"panic", "config_error", "config_reload_failed", "admin_error"})
 """Types whose text can have more lines than the first."""

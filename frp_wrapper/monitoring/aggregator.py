@@ -17,6 +17,9 @@ from frp_wrapper.monitoring.counters import default_counters
 __all__ = ["MetricsAggregator"]
 
 
+_NO_CUT = (-1.0, 0.0, 0.0, 0)
+
+
 class _Clock:
     """The times of points, oldest first; shared by all series whose points come at the same times.
 
@@ -24,7 +27,7 @@ class _Clock:
     while all their times are still there.
     """
 
-    __slots__ = ("keep", "last", "n", "spare", "times", "users", "window")
+    __slots__ = ("cut", "keep", "last", "n", "spare", "times", "users", "window")
 
     def __init__(self, window: int, first: int = 0, times: Iterable[float] = (), *, shared: bool) -> None:
         kept: list[float] | array[float] = list(times) if shared else array("d", times)
@@ -38,6 +41,8 @@ class _Clock:
         """How many times there have been."""
         self.last = kept[-1] if kept else float("-inf")
         self.users: list[_Series] | None = [] if shared else None
+        self.cut = _NO_CUT
+        """The last answer of `look`: the seconds asked for, from when until when it holds, and the answer."""
 
     def append(self, at: float) -> None:
         if self.users is not None and self.n % self.window == 0:
@@ -58,6 +63,17 @@ class _Clock:
     def slice(self, low: int, high: int) -> Iterable[float]:
         first, times = self.times
         return times[low - first : high - first]
+
+    def look(self, seconds: float, now: float) -> int:
+        """Give the number of the first time that is later than so many seconds ago.
+
+        The next who asks for as many needs no search until that time is too old: between two points that is always.
+        """
+        first, times = self.times
+        place = bisect_right(times, now - seconds)
+        if 0 < place < len(times):
+            self.cut = (seconds, times[place - 1] + seconds, times[place] + seconds, first + place)
+        return first + place
 
     def _let_go(self) -> None:
         assert self.users is not None
@@ -202,8 +218,9 @@ class MetricsAggregator:
             low, start = high - size + 2, series.start
             low = low if low > start else start  # max() would take a fourth of the time of all this
             if time_range is not None:
-                first, times = clock.times
-                later = first + bisect_right(times, time() - time_range, 0, high - first)
+                asked, since, until, later = clock.cut
+                if asked != time_range or not since <= time() < until:
+                    later = clock.look(time_range, time())
                 low = low if low > later else later
             total = sums[(high - 1) % size] - sums[(low - 1) % size]
             if series.n == high and series.clock is clock:
