@@ -20,9 +20,9 @@ _TAGS = (
     rf"{_PRI}({_ISO_ZONE}) {_HOST} ([\w.@/-]{{1,80}})(?:\[\d{{1,10}}\])?: ",
     rf"<\d{{1,3}}>1 ({_ISO_ZONE}) {_HOST} (\S{{1,48}}) \S{{1,128}} \S{{1,32}} (?:-|\[[^\]]{{0,300}}\]) ?",
 )
-_OTHERS = (
+_OTHERS = (  # a word is read from its start only: else a long one would take the square of its length
     r"\[pod/[^\]]{1,400}\] ",
-    r"(?:\d{1,3}\|)?[\w.@-]{1,100} {0,40}\| ?",
+    r"(?<![\w.@-])(?:\d{1,3}\|)?[\w.@-]{1,100}+ {0,40}+\| ?",
     rf"({_ISO})(?: \| (?:stdout|stderr) \|| (?:stdout|stderr)(?: [FP])?)? {{1,2}}",
 )
 _MARKS = (r"[ \t]{0,40}(?:[>*•-][ \t]{1,8}|[>`|]|\d{1,4}[.):][ \t]{1,8})",)
