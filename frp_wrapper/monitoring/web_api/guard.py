@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -228,6 +229,7 @@ def _is_local(scope: Scope) -> bool:
     return all(end and _is_loopback(str(end[0])) for end in ends)
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback

@@ -12,7 +12,7 @@ from frp_wrapper.config import HealthCheck, TunnelConfig
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.history import SERIES
 from frp_wrapper.monitoring.metrics import TunnelMetrics
-from frp_wrapper.monitoring.web_api.views import PLAIN_NUMBERS
+from frp_wrapper.monitoring.web_api.views import SPECIFIED_NUMBERS
 
 __all__ = ["SCHEMAS", "ref"]
 
@@ -106,7 +106,7 @@ SILENCE = record(id=TEXT, rule=null(TEXT), tunnel_id=null(TEXT), seconds_left=NU
 SCHEMAS: dict[str, Schema] = {
     "Error": record(error=record(code=TEXT, message=TEXT, hint=null(TEXT))),
     "TunnelMetrics": of_class(TunnelMetrics),
-    "PlainMetrics": of_class(TunnelMetrics, PLAIN_NUMBERS),
+    "SpecifiedMetrics": of_class(TunnelMetrics, SPECIFIED_NUMBERS),
     "Status": record(
         client=record(connected=FLAG, server=TEXT, uptime=NUMBER),
         tunnels=many(
@@ -116,7 +116,7 @@ SCHEMAS: dict[str, Schema] = {
                 local_port=null(COUNT),
                 url=null(TEXT),
                 status=TEXT,
-                metrics=null(ref("PlainMetrics")),
+                metrics=null(ref("SpecifiedMetrics")),
             )
         ),
     ),

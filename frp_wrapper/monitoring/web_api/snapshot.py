@@ -15,7 +15,7 @@ from frp_wrapper.monitoring.web_api.views import (
     Client,
     View,
     client_view,
-    plain_numbers,
+    specified_numbers,
     status_of_tunnel,
     tunnel_view,
 )
@@ -25,8 +25,10 @@ __all__ = ["Body", "Snapshot", "Snapshots", "Steps", "status_body", "tunnels_bod
 
 _FRESH = 0.1
 """Seconds for which an answer is given again without a look."""
-_SHARE = 4.0
-"""An answer is kept for so many times the seconds that it took, so that making answers never takes a whole core."""
+_SHARE = 40.0
+"""An answer is kept for so many times the seconds that it took, so that making answers takes little of a core."""
+_LONGEST = 1.0
+"""Seconds for which an answer is kept, however long it took."""
 _LATE = 0.9
 """Seconds for which the answer before may still be given while a new one is being made."""
 _STEP = 0.0003
@@ -154,7 +156,7 @@ class Body:
         snapshot = await self._snapshots.take(steps)
         self._bytes = await self._write(snapshot, steps)
         self._version, self._began = snapshot.version, began
-        self._keep = max(_FRESH, _SHARE * steps.worked)
+        self._keep = min(_LONGEST, max(_FRESH, _SHARE * steps.worked))
 
 
 async def status_body(snapshot: Snapshot, steps: Steps) -> bytes:
@@ -162,7 +164,7 @@ async def status_body(snapshot: Snapshot, steps: Steps) -> bytes:
     head: dict[str, Any] = {key: snapshot.client[key] for key in ("connected", "server", "uptime")}
     tunnels = []
     for tunnel, metrics in snapshot.tunnels:
-        tunnels.append(encode(status_of_tunnel(tunnel, plain_numbers(metrics))))
+        tunnels.append(encode(status_of_tunnel(tunnel, specified_numbers(metrics))))
         await steps.pause()
     return b'{"client":' + encode(head) + b',"tunnels":[' + b",".join(tunnels) + b"]}"
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol
 
 from frp_wrapper.config import ClientConfig, TunnelConfig
 from frp_wrapper.errors import FRPError
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from frp_wrapper.monitoring.log_ring import LogRing
 
 __all__ = [
-    "PLAIN_NUMBERS",
+    "SPECIFIED_NUMBERS",
     "Client",
     "client_view",
     "connection_views",
     "event_view",
-    "plain_numbers",
+    "specified_numbers",
     "status_of_tunnel",
     "tunnel_key",
     "tunnel_view",
@@ -101,18 +100,24 @@ def status_of_tunnel(tunnel: Tunnel, metrics: TunnelMetrics | View) -> View:
     }
 
 
-def _is_plain(hint: Any) -> bool:
-    return set(get_args(hint) or (hint,)) <= {int, float, str, bool, datetime, type(None)}
+SPECIFIED_NUMBERS = (
+    "tunnel_id",
+    "bytes_sent",
+    "bytes_received",
+    "connection_count",
+    "error_count",
+    "last_activity",
+    "uptime_seconds",
+    "open_connections",
+)
+"""What ``/api/status`` tells of a tunnel's metrics: those of the specification, and how many connections are open. It is
+asked often by many, so it is short; ``/api/tunnels`` tells all."""
+_specified_numbers = attrgetter(*SPECIFIED_NUMBERS)
 
 
-PLAIN_NUMBERS = tuple(name for name, hint in get_type_hints(TunnelMetrics).items() if _is_plain(hint))
-"""The fields of `TunnelMetrics` that are one number, word or time."""
-_plain_numbers = attrgetter(*PLAIN_NUMBERS)
-
-
-def plain_numbers(metrics: TunnelMetrics) -> View:
-    """Give the numbers without those that have an inside, such as quantiles: what many ask for often stays short."""
-    return dict(zip(PLAIN_NUMBERS, _plain_numbers(metrics), strict=True))
+def specified_numbers(metrics: TunnelMetrics) -> View:
+    """Give the numbers that the status tells."""
+    return dict(zip(SPECIFIED_NUMBERS, _specified_numbers(metrics), strict=True))
 
 
 def client_view(client: Client) -> View:
