@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -126,6 +127,51 @@ def test_numbers_are_never_older_than_they_say(client: StandIn, dashboard: Monit
     before = datetime.now(UTC)
     metrics = ask(dashboard.port, "/api/tunnels").json["tunnels"][0]["metrics"]
     assert datetime.fromisoformat(metrics["as_of"]) >= before - timedelta(milliseconds=1)
+
+
+def raw(dashboard: MonitoringDashboard, *requests: str) -> bytes:
+    """Send requests in one piece over one connection, and give all that comes."""
+    text = "".join(
+        f"{request} HTTP/1.1\r\nHost: localhost\r\n{rest}\r\n" for request, rest in map(split, requests)
+    )
+    with socket.create_connection(("127.0.0.1", dashboard.port or 0), timeout=10) as connection:
+        connection.sendall(text.encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def split(request: str) -> tuple[str, str]:
+    """Give the request line and the headers and body of a request."""
+    line, _, rest = request.partition("\n")
+    return line, rest
+
+
+def test_the_short_way_is_only_shorter(dashboard: MonitoringDashboard) -> None:
+    """The answer that is at hand has the head that the usual way gives, but for its length and date."""
+    ask(dashboard.port, "/api/status")
+    at_hand, usual = (
+        ask(dashboard.port, "/api/status", headers=headers) for headers in ({}, {"Connection": "close"})
+    )
+    assert at_hand.json == usual.json
+    varying = {"date": "", "content-length": "", "connection": ""}
+    assert {**at_hand.headers, **varying} == {**usual.headers, **varying}
+    assert int(at_hand.headers["content-length"]) == len(at_hand.body)
+
+
+def test_requests_in_one_piece(dashboard: MonitoringDashboard) -> None:
+    """Requests that come together are answered in their order, whichever way each takes, and what a body says is no request."""
+    ask(dashboard.port, "/api/status")
+    inner = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answers = raw(
+        dashboard,
+        "GET /api/status\n",
+        f"GET /api/status\nContent-Length: {len(inner)}\r\n\r\n{inner}".removesuffix("\r\n"),
+        "GET /nowhere\n",
+        "GET /api/status\n",
+        "HEAD /api/status\n",
+        "GET /healthz\nConnection: close\r\n",
+    )
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"200", b"401", b"200", b"200", b"200"]
+    assert (answers.count(b'"tunnels"'), answers.count(b'"ok"')) == (3, 1)
 
 
 def test_the_overview(client: StandIn, dashboard: MonitoringDashboard) -> None:

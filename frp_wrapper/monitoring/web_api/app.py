@@ -28,6 +28,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 Handler = Callable[[Request], Awaitable[Any]]
 
 _NO_STORE = (b"cache-control", b"no-store")
@@ -64,6 +65,7 @@ class DashboardApp:
         self._has_ended = False
         self._runtime: Runtime | None = None
         self._router: Router | None = None
+        self._last_status: tuple[bytes, Headers, bytes] = (b"", [], b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve."""
@@ -94,6 +96,32 @@ class DashboardApp:
             self._loop = asyncio.get_running_loop()
             self._runtime = Runtime(self._client, self._monitor)
             self._router = Router(_routes(self._runtime, self._assets, self.guard), redirect_slashes=False)
+
+    def status_at_hand(self, scope: Scope, server_headers: Headers) -> bytes | None:
+        """Give the whole answer for ``/api/status``, head and body, if it is at hand and the request may have it.
+
+        What is refused, or must be made first, is for `__call__`.
+
+        Args:
+            scope: The request.
+            server_headers: What the server adds; another list when they have changed.
+        """
+        if self._runtime is None:
+            return None
+        try:
+            self.guard.check(scope)
+        except ApiError:
+            return None
+        body = self._runtime.status.at_hand()
+        return None if body is None else self._with_head(body, server_headers)
+
+    def _with_head(self, body: bytes, server_headers: Headers) -> bytes:
+        last_body, last_headers, answer = self._last_status
+        if last_body is not body or last_headers is not server_headers:
+            lines = [b"%s: %s\r\n" % header for header in (*server_headers, *_json_headers(body))]
+            answer = b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n", body))
+            self._last_status = (body, server_headers, answer)
+        return answer
 
     async def close(self) -> None:
         """End every stream and the looks."""
@@ -164,11 +192,15 @@ class _Answer:
             await _send(self._send, error.status, error.body, error.headers)
 
 
+def _json_headers(body: bytes) -> Headers:
+    """Give the headers of a JSON answer."""
+    return [_JSON, (b"content-length", b"%d" % len(body)), _NO_STORE, *SECURITY_HEADERS]
+
+
 async def _send(
     send: Send, status: int, body: bytes, more_headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    headers = [_JSON, length, _NO_STORE, *SECURITY_HEADERS, *more_headers]
+    headers = [*_json_headers(body), *more_headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Callable
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from frp_wrapper.errors import ConfigError, ProcessError
 from frp_wrapper.monitoring.web_api.app import DashboardApp
-from frp_wrapper.monitoring.web_api.stream import ABORT, MAX_VIEWERS
+from frp_wrapper.monitoring.web_api.http_protocol import HttpProtocol
+from frp_wrapper.monitoring.web_api.stream import MAX_VIEWERS
 
 __all__ = ["Server", "listen", "resolve"]
 
@@ -72,23 +71,6 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-_SILENT = logging.Logger("frp_wrapper.dashboard.http", logging.CRITICAL + 1)  # noqa: LOG001 - no part of the host's logging
-"""What is wrong with requests is their senders' affair, and hostile text; what the application raises, it logs itself."""
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's, with a logger of ours and a way to end a connection that takes nothing."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.logger = _SILENT
-        self.access_log = False  # as an argument of uvicorn.Config it would silence the host's own uvicorn
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
-
-
 class Server(uvicorn.Server):
     """Serves until `stop`, in the event loop that runs.
 
@@ -103,7 +85,7 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             cast(Any, app),  # its messages are plain mappings, not the types that uvicorn has for them
             interface="asgi3",
-            http=_Protocol,
+            http=HttpProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
