@@ -261,6 +261,17 @@ def test_a_queue_is_bounded() -> None:
     asyncio.run(fill())
 
 
+def test_the_run_tells_whether_events_go_on(client: StandIn) -> None:
+    """A stream of the same client has the same run, also by another dashboard; of another client it has another."""
+    runs = []
+    for one in (client, client, StandIn()):
+        with running(one) as dashboard, Stream(dashboard.port) as stream:
+            hello = stream.next("hello")
+            assert hello.id.partition("-")[0] == hello.data["run"]
+            runs.append(hello.data["run"])
+    assert runs[0] == runs[1] != runs[2]
+
+
 def test_there_is_a_last_viewer(dashboard: MonitoringDashboard, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit a stream is refused, and room is made when one goes."""
     from frp_wrapper.monitoring.web_api import stream as stream_module

@@ -19,6 +19,8 @@ from frp_wrapper.monitoring.web_api.views import Client, event_view, tunnel_key,
 
 __all__ = ["Hub"]
 
+_PROCESS = time.time_ns()
+"""In a container every run has the same process id."""
 _STUCK = 30.0
 """Seconds after which a viewer that reads nothing is given up."""
 _BLOCK = 64 * 1024
@@ -51,7 +53,8 @@ class Hub:
         self._event_id = 0
         self._line_id = 0
         self._subscription: Subscription | None = None
-        self._run = f"{zlib.crc32(f'{getpid()} {id(client.events)}'.encode()):x}"
+        self._run = f"{zlib.crc32(f'{_PROCESS} {getpid()} {id(client.events)}'.encode()):x}"
+        """Another for events that are numbered anew: by another process, or of another client."""
         self.skipped_frames = 0
         """Frames thrown away because their viewer reads too slowly."""
         self.dropped_viewers = 0
@@ -83,7 +86,12 @@ class Hub:
         is_known = run == self._run and number.isascii() and number.isdigit()
         seen = min(int(number), self._event_id) if is_known else self._event_id
         viewer = Viewer(seen, wants_logs=wants_logs, abort=abort or (lambda: None))
-        hello = {"server_time": datetime.now(UTC), "interval": self._interval, "version": __version__}
+        hello = {
+            "run": self._run,
+            "server_time": datetime.now(UTC),
+            "interval": self._interval,
+            "version": __version__,
+        }
         self._put(viewer, self._frame("hello", hello), seen)
         self._joining.add(viewer)
         self._wake()
