@@ -13,11 +13,17 @@ import socket
 import struct
 import sys
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import NamedTuple
+
+from frp_wrapper.metering.tcp_payload import Counters, counters, payload_of_closed, payload_of_open
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
-_REQUEST_AND_DUMP = 0x301
+_REQUEST = 0x1
+_DUMP = 0x300
+_FIN_WAIT2, _TIME_WAIT = 1 << 5, 1 << 6
+_ANY_COOKIE = (0xFFFFFFFF, 0xFFFFFFFF)
 _NLMSG_ERROR = 2
 _NLMSG_DONE = 3
 _INET_DIAG_REQ_BYTECODE = 1
@@ -28,22 +34,20 @@ _TCP_DESTROY_GROUPS = 1 << 0 | 1 << 2
 """IPv4 and IPv6. The socket must be bound to them: joining by option brings nothing."""
 _SO_ATTACH_FILTER = 26
 _LISTEN = 1 << 10
-_OPEN_STATES = 0xFFF & ~(1 << 6 | _LISTEN)
+_OPEN_STATES = 0xFFF & ~(_TIME_WAIT | _LISTEN)
 """All but TIME_WAIT, whose sockets hold no counters any more, and LISTEN."""
 _MAX_FILTERED_PORTS = 64
 """More ports than this are sorted out here rather than by the kernel."""
 _SO_RCVBUFFORCE = 33
 _BUFFER, _LARGE_BUFFER = 1 << 20, 16 << 20
 """Bytes in which events wait while we are kept from reading them; a closed socket takes one or two thousand."""
-_REQUEST = struct.Struct("=IHHIIBBBBIHH16s16sIII")
+_REQUEST_LAYOUT = struct.Struct("=IHHIIBBBBI4s16s16sIII")
 _HEADER = struct.Struct("=IH")
 _ATTRIBUTE = struct.Struct("=HH")
-_BYTES = struct.Struct("=QQ")
+_QUEUES = struct.Struct("=II")
 _MESSAGE = 88
 """Offset of the attributes: the netlink header and ``inet_diag_msg``."""
-_BYTES_IN_TCP_INFO = 120
-_SYN = 1
-_FIN = 1
+_STATE, _AT_QUEUES = 17, 72
 
 
 class SocketKey(NamedTuple):
@@ -98,17 +102,17 @@ class Dumper:
         """Give the sockets that lead to one of these ports."""
         filter_ = _bytecode(ports) if len(ports) <= _MAX_FILTERED_PORTS else b""
         for family in (socket.AF_INET, socket.AF_INET6) if ipv6 else (socket.AF_INET,):
-            self._socket.send(_request(family, filter_, _OPEN_STATES))
+            self._socket.send(_request(family, _OPEN_STATES, bytecode=filter_))
             for buffer, offset, length in self._answers():
-                sample = _sample(buffer, offset, length, closed=False)
-                if sample is not None:
-                    yield sample
+                found = _counters(buffer, offset, length)
+                if found is not None:
+                    yield Sample(_key(buffer, offset), *payload_of_open(found))
 
     def listening(self) -> set[tuple[int, bytes]]:
         """Give port and address of every listening socket; the address as the kernel writes it, 16 bytes."""
         found = set()
         for family in (socket.AF_INET, socket.AF_INET6):
-            self._socket.send(_request(family, b"", _LISTEN))
+            self._socket.send(_request(family, _LISTEN))
             for buffer, offset, _ in self._answers():
                 key = _key(buffer, offset)
                 found.add((int.from_bytes(key.ports[:2], "big"), key.source))
@@ -145,6 +149,7 @@ class DestroyEvents:
         self._socket = _open()
         self._socket.bind((0, _TCP_DESTROY_GROUPS))
         self._socket.setblocking(False)
+        self._questions = _open()
         self._buffer = bytearray(1 << 16)
 
     def fileno(self) -> int:
@@ -158,6 +163,9 @@ class DestroyEvents:
     def read(self) -> Sample | None:
         """Give the next event, None when there is none now.
 
+        A socket that has ended its side may have left its ports behind to wait for the end of the other side; whether it
+        has is asked before that can pass.
+
         Raises:
             LostEventsError: The kernel had to drop some; only a dump can tell what is still open.
         """
@@ -170,13 +178,27 @@ class DestroyEvents:
                 if exc.errno == errno.ENOBUFS:
                     raise LostEventsError from exc
                 raise
-            sample = _sample(self._buffer, 0, size, closed=True)
-            if sample is not None:
-                return sample
+            found = _counters(self._buffer, 0, size)
+            if found is not None:
+                key = _key(self._buffer, 0)
+                sent, received = payload_of_closed(found, partial(self._is_waiting, key))
+                return Sample(key, sent, received)
 
     def close(self) -> None:
-        """Close the netlink socket."""
+        """Close the netlink sockets."""
         self._socket.close()
+        self._questions.close()
+
+    def _is_waiting(self, key: SocketKey) -> bool:
+        """Ask whether the kernel keeps the two ends of a socket in TIME_WAIT or FIN_WAIT2."""
+        family = socket.AF_INET6 if any(key.source[4:]) else socket.AF_INET
+        try:
+            self._questions.send(_request(family, _TIME_WAIT | _FIN_WAIT2, key=key))
+            answer = self._questions.recv(4096)
+        except OSError:  # out of memory: as if it were not there, which it seldom is
+            return False
+        _, kind = _HEADER.unpack_from(answer)
+        return kind != _NLMSG_ERROR and bool(1 << answer[_STATE] & (_TIME_WAIT | _FIN_WAIT2))
 
 
 class LostEventsError(Exception):
@@ -195,20 +217,14 @@ def _open() -> socket.socket:
     return netlink
 
 
-def _request(family: int, bytecode: bytes, states: int) -> bytes:
+def _request(family: int, states: int, *, bytecode: bytes = b"", key: SocketKey | None = None) -> bytes:
+    """Ask for all sockets in these states, or for the one with this key."""
     attribute = _ATTRIBUTE.pack(4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode if bytecode else b""
-    any_socket = (0, 0, bytes(16), bytes(16), 0, 0xFFFFFFFF, 0xFFFFFFFF)
-    head = (
-        _SOCK_DIAG_BY_FAMILY,
-        _REQUEST_AND_DUMP,
-        1,
-        0,
-        family,
-        socket.IPPROTO_TCP,
-        1 << (_INET_DIAG_INFO - 1),
-        0,
-    )
-    return _REQUEST.pack(_REQUEST.size + len(attribute), *head, states, *any_socket) + attribute
+    flags = _REQUEST | (_DUMP if key is None else 0)
+    ends = (bytes(4), bytes(16), bytes(16)) if key is None else key
+    head = (_SOCK_DIAG_BY_FAMILY, flags, 1, 0, family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0)
+    size = _REQUEST_LAYOUT.size + len(attribute)
+    return _REQUEST_LAYOUT.pack(size, *head, states, *ends, 0, *_ANY_COOKIE) + attribute
 
 
 def _bytecode(ports: Collection[int]) -> bytes:
@@ -236,14 +252,14 @@ def _attach_filter(netlink: socket.socket, ports: Collection[int] | None) -> Non
     )
 
 
-def _sample(buffer: bytearray, offset: int, length: int, *, closed: bool) -> Sample | None:
+def _counters(buffer: bytearray, offset: int, length: int) -> Counters | None:
     at = offset + _MESSAGE
     end = offset + length
     while at + 4 <= end:
         size, kind = _ATTRIBUTE.unpack_from(buffer, at)
-        if kind == _INET_DIAG_INFO and size >= 4 + _BYTES_IN_TCP_INFO + _BYTES.size:
-            acknowledged, received = _BYTES.unpack_from(buffer, at + 4 + _BYTES_IN_TCP_INFO)
-            return _payload(_key(buffer, offset), acknowledged, received, closed=closed)
+        if kind == _INET_DIAG_INFO:
+            queues = _QUEUES.unpack_from(buffer, offset + _AT_QUEUES)
+            return counters(buffer[offset + _STATE], queues, buffer, at + 4, size - 4)
         at += max(size, 4) + 3 & ~3
     return None
 
@@ -255,10 +271,3 @@ def _key(buffer: bytearray, offset: int) -> SocketKey:
         bytes(buffer[start + 4 : start + 20]),
         bytes(buffer[start + 20 : start + 36]),
     )
-
-
-def _payload(key: SocketKey, acknowledged: int, received: int, *, closed: bool) -> Sample:
-    """Take off what the kernel counts besides payload: the SYN, and the FIN of each side once it is closed."""
-    own = _SYN + (_FIN if closed else 0)
-    peers = _FIN if closed else 0
-    return Sample(key, max(0, acknowledged - own), max(0, received - peers))

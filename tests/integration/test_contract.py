@@ -117,10 +117,7 @@ def test_a_service_that_is_down_is_an_error(client: FRPClient, meter: str) -> No
 
 @pytest.mark.parametrize("meter", ["passive", "relay"])
 def test_short_connections_are_all_counted(client: FRPClient, echo: int, meter: str) -> None:
-    """Six hundred connections that live for milliseconds, eight at a time, are counted to the byte.
-
-    But for one byte of a connection that the kernel ends before the service's FIN has come: see docs/monitoring.md.
-    """
+    """Six hundred connections that live for milliseconds, eight at a time, are counted to the byte."""
     from concurrent.futures import ThreadPoolExecutor
 
     tunnel = client.expose_tcp(echo, meter=meter)
@@ -128,12 +125,8 @@ def test_short_connections_are_all_counted(client: FRPClient, echo: int, meter: 
         answers = list(pool.map(lambda n: exchange(tunnel.public_port or 0, b"x" * (n + 1)), range(600)))
     total = sum(map(len, answers))
     assert total == 600 * 601 // 2
-    short = 20 if meter == "passive" else 0
-    eventually(
-        lambda: tunnel.metrics.open_connections == 0 and total - short <= (tunnel.metrics.bytes_sent or 0)
-    )
+    eventually(lambda: tunnel.metrics.open_connections == 0 and tunnel.metrics.bytes_sent == total)
     metrics = tunnel.metrics
-    assert total - short <= (metrics.bytes_sent or 0) <= total
     assert (metrics.connection_count, metrics.bytes_received) == (600, total)
 
 
