@@ -59,6 +59,7 @@ ROWS = [
         "monitoring._templates",
         "metering.connection",
         "metering.ledger",
+        "metering.tcp_payload",
         "tunnel",
         "session",
         "pulse",
