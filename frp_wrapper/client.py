@@ -17,6 +17,7 @@ from frp_wrapper.errors import FRPError, ProcessError, TimeoutError, TunnelError
 from frp_wrapper.failures import SERVICE_DOWN
 from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import find
+from frp_wrapper.metering.usage import UsageBook
 from frp_wrapper.monitoring.events import EventEmitter, EventType
 from frp_wrapper.monitoring.log_mask import mask_secret
 from frp_wrapper.monitoring.log_ring import LogRing
@@ -67,6 +68,8 @@ class FRPClient(Exposing):
         """Handlers for what happens; they run on a thread of this client."""
         self.log_lines = LogRing(prefix=f"{self.config.user}." if self.config.user else "")
         """The last lines of frpc, also after `close`."""
+        file = Path(self.config.usage_file).expanduser() if self.config.usage_file else None
+        self._usage = UsageBook(f"{self.config.server}:{self.config.port}", file)
         self._lock = threading.RLock()
         self._run: ClientRun | None = None
         self._setup: Setup | None = None
@@ -79,6 +82,7 @@ class FRPClient(Exposing):
         auth_token: str | None = None,
         frpc_path: str | Path | None = None,
         frp_version: str | None = None,
+        usage_file: str | Path | None = None,
     ) -> Self:
         """Make a client from a file; its tunnels and visitors are opened by `connect`.
 
@@ -89,12 +93,15 @@ class FRPClient(Exposing):
             auth_token: Instead of the file's.
             frpc_path: As for the class.
             frp_version: As for the class.
+            usage_file: Where days are kept if the file does not say.
 
         Raises:
             ConfigError: It cannot be read, or has faults; all are listed.
         """
         setup = load(path)
         config = replace(setup.client, auth_token=auth_token) if auth_token is not None else setup.client
+        if config.usage_file is None and usage_file is not None:
+            config = replace(config, usage_file=str(usage_file))
         client = cls(config, frpc_path=frpc_path, frp_version=frp_version)
         client._setup = setup
         return client
@@ -203,7 +210,7 @@ class FRPClient(Exposing):
             if self._run is not None:
                 return
             path = find("frpc", path=self._frpc_path, version=self._frp_version)
-            run = ClientRun(self.config, path, self.events, self.log_lines)
+            run = ClientRun(self.config, path, self.events, self.log_lines, self._usage)
             run.start()
             self._run = run
             try:

@@ -21,6 +21,7 @@ from frp_wrapper.frp.toml import proxy_table, visitor_table
 from frp_wrapper.metering.connection import Connection
 from frp_wrapper.metering.services import ServiceWatch
 from frp_wrapper.metering.tunnel_meters import Metering
+from frp_wrapper.metering.usage import UsageBook
 from frp_wrapper.monitoring.event_types import EventType, connection_data
 from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
 from frp_wrapper.monitoring.log_ring import LogRing
@@ -53,9 +54,12 @@ class ClientRun:
         path: The frpc program.
         events: Where events are emitted.
         log_lines: Where frpc's lines are kept.
+        usage: Where days are kept.
     """
 
-    def __init__(self, config: ClientConfig, path: Path, events: EventEmitter, log_lines: LogRing) -> None:
+    def __init__(
+        self, config: ClientConfig, path: Path, events: EventEmitter, log_lines: LogRing, usage: UsageBook
+    ) -> None:
         self._config = config
         self._events = events
         self._logger = FRPLogger("frpc")  # at info: debug lines come with every connection
@@ -72,7 +76,7 @@ class ClientRun:
         self.pulse = Pulse()
         version = version_key(binary_version(path))
         self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)
-        self._metering = Metering(config, self.frpc, self._on_connection, self._wants_connections)
+        self._metering = Metering(config, self.frpc, self._on_connection, self._wants_connections, usage)
         self._watch = StatusWatch(config.server, self.session, self.frpc, self._metering.reopen)
         self._services = ServiceWatch(
             config.server,

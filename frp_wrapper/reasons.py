@@ -145,6 +145,8 @@ _REASONS = (
     Reason("too_many_relayed", "The relay of this client has no room for another tunnel.",
            "Use meter='passive', or another client."),
     Reason("tunnel_error", "The tunnel failed.", "Read the message."),
+    Reason("usage_file", "The file of days cannot be read, or is none.",
+           "Name another file, or move this one away to begin anew."),
     Reason("weak_token", "The dashboard's token could be guessed, or has characters that a cookie cannot carry.",
            "Leave it out for a random one, or make one: secrets.token_urlsafe()."),
 )  # fmt: skip

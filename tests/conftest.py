@@ -32,6 +32,12 @@ def frps_path() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def a_state_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what commands remember from one run to the next out of the home of who runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+
+
+@pytest.fixture(autouse=True)
 def structlog_as_it_was() -> Iterator[None]:
     """Undo a test's configuration of structlog; its own ``capture_logs`` leaves it marked as configured."""
     yield

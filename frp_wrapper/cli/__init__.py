@@ -16,6 +16,7 @@ from frp_wrapper.cli.frp import frp
 from frp_wrapper.cli.logs import logs
 from frp_wrapper.cli.server import server
 from frp_wrapper.cli.up import up
+from frp_wrapper.cli.usage import usage
 from frp_wrapper.errors import FRPError
 
 __all__ = ["main"]
@@ -33,7 +34,7 @@ def cli() -> None:
     """  # noqa: D301 - click's mark against wrapping is this very escape
 
 
-for command in (demo, expose, up, server, frp, logs):
+for command in (demo, expose, up, server, frp, logs, usage):
     cli.add_command(command)
 
 

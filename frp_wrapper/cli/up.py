@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from frp_wrapper.cli.dashboard import dashboard_option, shown_at
+from frp_wrapper.cli.usage import default_usage_file
 from frp_wrapper.cli.view import summary, watch
 from frp_wrapper.client import FRPClient
+from frp_wrapper.errors import ConfigError
 
 __all__ = ["up"]
 
@@ -37,13 +39,26 @@ def up(  # noqa: PLR0917 - click passes them by name
     """Run the tunnels and visitors of a file until Ctrl-C.
 
     Waits for a server that is not there yet. A tunnel that the server refuses is shown with the reason, and tried again.
+    What tunnels move is kept by day, for `frpw usage`.
     """
-    client = FRPClient.from_file(path, auth_token=token, frpc_path=frpc, frp_version=frp_version)
     if check:
+        FRPClient.from_file(path, auth_token=token)
         click.echo(f"{path} is fine")
         return
+    client = _client(path, auth_token=token, frpc_path=frpc, frp_version=frp_version)
     with shown_at(client, dashboard_port), contextlib.suppress(KeyboardInterrupt):
         client.connect(timeout=None, retry=True)
         watch(client)
     click.echo(summary(client))
     client.close()
+
+
+def _client(path: Path, **options: str | None) -> FRPClient:
+    """Make the client; a file of days that is broken must not keep tunnels from running."""
+    try:
+        return FRPClient.from_file(path, usage_file=default_usage_file(), **options)
+    except ConfigError as exc:
+        if exc.reason != "usage_file":
+            raise
+        click.secho(f"warning: {exc}", fg="yellow", err=True)
+        return FRPClient.from_file(path, **options)

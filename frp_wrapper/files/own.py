@@ -25,6 +25,8 @@ def draft(data: dict[str, Any], file: Path) -> Draft:
         f"there is no table {key}; there are {', '.join(_TABLES)}" for key in data if key not in _TABLES
     ]
     _resolve_token(result, file)
+    if isinstance(usage_file := result.client.get("usage_file"), str):
+        result.client["usage_file"] = str(file.parent / Path(usage_file).expanduser())
     for name, table in _named(result, data, "tunnels"):
         result.tunnels.append(tunnel_table(name, table, str(result.client.get("server", ""))))
     for name, table in _named(result, data, "visitors"):

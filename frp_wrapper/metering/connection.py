@@ -23,6 +23,9 @@ class Connection:
         local_address: The ``address:port`` that the local service sees as its peer.
         error: Why it failed; None: it did not.
         connect_seconds: How long the local service took to accept it; None: not measured (only the relay does).
+        sent_per_second: Bytes a second to the visitor since the open connections were last asked for, half a second ago at
+            least; None: not known (yet), or closed.
+        received_per_second: Likewise from the visitor.
     """
 
     visitor: str | None
@@ -33,6 +36,8 @@ class Connection:
     local_address: str | None = None
     error: str | None = None
     connect_seconds: float | None = None
+    sent_per_second: float | None = None
+    received_per_second: float | None = None
 
     @property
     def duration(self) -> float:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 
 from frp_wrapper.failures import SERVICE_DOWN
 from frp_wrapper.metering.connection import Connection, Counts, Tell
+from frp_wrapper.metering.connection_rates import ConnectionRates
+from frp_wrapper.metering.usage import Usage, UsagePage
+from frp_wrapper.metering.visitors import Visitors, VisitorTotals
 from frp_wrapper.monitoring.metrics import Rates, TunnelMetrics
 from frp_wrapper.monitoring.quantiles import RecentQuantiles
 from frp_wrapper.monitoring.rates import RateWindow
@@ -23,10 +26,14 @@ class Statistics:
     Args:
         make: Makes the meter, given whom it shall tell what connections do.
         tell: Told the same.
+        page: Where the days of the tunnel are kept.
     """
 
-    def __init__(self, make: Callable[[Tell], TunnelMeter], tell: Tell) -> None:
+    def __init__(self, make: Callable[[Tell], TunnelMeter], tell: Tell, page: UsagePage) -> None:
         self._tell = tell
+        self._page = page
+        self._visitors = Visitors()
+        self._looks = ConnectionRates()
         self._rates = RateWindow()
         self._errors: Counter[str] = Counter()
         self._latency: RecentQuantiles | None = None
@@ -40,6 +47,7 @@ class Statistics:
         if kind in ("closed", "broken"):
             self._duration = self._duration or RecentQuantiles()
             self._duration.add(connection.duration)
+            self._visitors.add(connection)
         if kind != "opened" and connection.connect_seconds is not None:
             self._latency = self._latency or RecentQuantiles()
             self._latency.add(connection.connect_seconds)
@@ -50,6 +58,7 @@ class Statistics:
         counts = self._meter.counts()
         if counts is not None:
             self._rates.note(time.monotonic(), counts)
+            self._page.note(counts)
 
     def counts(self) -> Counts | None:
         """Give the totals alone; None: nothing counts."""
@@ -66,8 +75,20 @@ class Statistics:
         return metrics
 
     def connections(self) -> list[Connection]:
-        """Give the open connections."""
-        return self._meter.connections()
+        """Give the open connections, with their rates since they were last asked for."""
+        return self._looks.rated(self._meter.connections())
+
+    def visitors(self, limit: int) -> list[VisitorTotals]:
+        """Give the visitors that have moved the most."""
+        return self._visitors.top(limit, self._meter.connections())
+
+    def usage(self) -> Usage | None:
+        """Give the days; None: nothing counts."""
+        counts = self._meter.counts()
+        if counts is None:
+            return None
+        self._page.note(counts)
+        return self._page.usage()
 
     def recent(self) -> list[Connection]:
         """Give the last closed connections, newest last."""
@@ -76,6 +97,7 @@ class Statistics:
     def close(self) -> None:
         """Stop counting; the last numbers stay readable."""
         self._meter.close()
+        self.usage()  # with what came since the last sample
 
     def _current_rates(self) -> Mapping[int, Rates] | None:
         by_window = self._rates.rates(time.monotonic())

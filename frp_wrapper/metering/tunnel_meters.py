@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,12 +18,15 @@ from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
 from frp_wrapper.metering.relay_meter import Counters, RelayMeter, Sidecar, connection_of
 from frp_wrapper.metering.statistics import Statistics
+from frp_wrapper.metering.usage import UsageBook
 from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.metrics import TunnelMetrics
 from frp_wrapper.tunnel import TunnelMeter
 
 _INTERVAL = 1.0
 """Seconds between two samples."""
+_FLUSH_INTERVAL = 60.0
+"""Seconds between two times that the days are written to their file."""
 _TELLING_LEVELS = frozenset({"debug", "trace"})
 """Levels of frpc's log at which it names each connection."""
 
@@ -39,11 +43,19 @@ class Metering:
         sidecar: Where the relay of this client lives.
         tell: Told what connections do.
         wants_opened: Says whether anybody wants to know at once of connections that begin.
+        usage: Where days are kept.
     """
 
     def __init__(
-        self, config: ClientConfig, sidecar: Sidecar, tell: Told, wants_opened: Callable[[], bool]
+        self,
+        config: ClientConfig,
+        sidecar: Sidecar,
+        tell: Told,
+        wants_opened: Callable[[], bool],
+        usage: UsageBook,
     ) -> None:
+        self._usage = usage
+        self._flushed_at = time.monotonic()
         self._named_connections = config.log_level in _TELLING_LEVELS
         self._prefix = f"{config.user}." if config.user else ""
         self._sidecar = sidecar
@@ -81,6 +93,7 @@ class Metering:
             statistics = Statistics(
                 lambda tell: self._make(config, tell),
                 lambda kind, connection: self._tell(name, kind, connection),
+                self._usage.page(name),
             )
             self._statistics[name] = statistics
         return statistics
@@ -127,6 +140,9 @@ class Metering:
         self._take_news()
         for statistics in list(self._statistics.values()):
             statistics.sample()
+        if time.monotonic() - self._flushed_at >= _FLUSH_INTERVAL:
+            self._flushed_at = time.monotonic()
+            self._usage.flush()
 
     def _take_news(self) -> None:
         if not self._relayed:
@@ -157,6 +173,9 @@ class Metering:
         answers = True  # one sidecar that does not answer is waited for once, not for each tunnel
         for relayed in self._relayed.values():
             answers = relayed.close(ask=answers)
+        for statistics in self._statistics.values():
+            statistics.usage()  # with what came since the last sample
+        self._usage.flush()
         self._statistics.clear()
         self._passive.clear()
         self._relayed.clear()

@@ -201,7 +201,14 @@ def test_up(server: FRPServer, echo: int, tmp_path: Path) -> None:
     assert port
     assert exchange(int(port[1])) == b"hello"
     assert "port" in lines["bad"]
+    time.sleep(1.5)  # until it is counted
     assert command.stop()[0] == 0
+    result = frpw("usage", COLUMNS="120")
+    assert (result.returncode, result.stderr) == (0, "")
+    usage = result.stdout
+    assert re.search(
+        rf"localhost:{server.bind_port} +good +5 bytes +5 bytes +5 bytes +5 bytes +1\b", usage
+    ), usage
 
 
 @pytest.mark.integration
@@ -220,6 +227,25 @@ def test_up_waits_for_a_server(frps_path: object, frpc_path: object, echo: int, 
         remote = int(command.wait_for(r"^a  online  tcp://localhost:(\d+)"))
         assert exchange(remote) == b"hello"
         assert command.stop()[0] == 0
+
+
+@pytest.mark.integration
+def test_up_with_a_broken_file_of_days(
+    server: FRPServer, frpc_path: object, echo: int, tmp_path: Path
+) -> None:
+    """What cannot be counted on does not keep tunnels from running; the user is told, and ``usage`` says why."""
+    (tmp_path / "frp-wrapper").mkdir()
+    (tmp_path / "frp-wrapper" / "usage.json").write_text("{")
+    (tmp_path / "tunnels.toml").write_text(
+        f'[client]\nserver = "localhost"\nport = {server.bind_port}\n[tunnels.a]\ntype = "tcp"\nlocal_port = {echo}\n'
+    )
+    state = {"XDG_STATE_HOME": str(tmp_path), "FRP_WRAPPER_TOKEN": server.auth_token}
+    command = Running("up", "-c", str(tmp_path / "tunnels.toml"), **state)
+    command.wait_for("^a  (online)")
+    assert command.stop()[0] == 0
+    result = frpw("usage", **state)
+    assert (result.returncode, "usage.json cannot be read" in result.stderr) == (1, True)
+    assert frpw("usage", str(tmp_path / "none.json")).returncode == 1
 
 
 def test_up_check(tmp_path: Path) -> None:

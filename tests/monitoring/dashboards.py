@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Self
 
 from frp_wrapper import refused_ports
 from frp_wrapper.config import ClientConfig, TunnelConfig
 from frp_wrapper.errors import FRPError, ProcessError
 from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.usage import Traffic, Usage
+from frp_wrapper.metering.visitors import Visitors, VisitorTotals
 from frp_wrapper.monitoring.dashboard import MonitoringDashboard
 from frp_wrapper.monitoring.events import EventEmitter, EventType
 from frp_wrapper.monitoring.log_ring import LogRing
@@ -47,6 +49,19 @@ class Meter:
     def recent(self) -> list[Connection]:
         """Give the closed ones."""
         return self.closed
+
+    def visitors(self, limit: int) -> list[VisitorTotals]:
+        """Give what the connections come to."""
+        visitors = Visitors()
+        for connection in self.closed:
+            visitors.add(connection)
+        return visitors.top(limit, self.open)
+
+    def usage(self) -> Usage:
+        """Give one day with all of it."""
+        metrics = self.metrics
+        moved = Traffic(metrics.bytes_sent or 0, metrics.bytes_received or 0, metrics.connection_count or 0)
+        return Usage(moved, moved, {date(2026, 1, 31): moved})
 
     def close(self) -> None:
         """Do nothing."""

@@ -213,9 +213,10 @@ def test_connections(client: StandIn, dashboard: MonitoringDashboard) -> None:
     assert [row["duration"] for row in answer["recent"]] == [3.0, 2.0, 1.0]
     assert answer["recent"][0]["visitor"] is None
     assert answer["open"][0]["closed_at"] is None
-    assert answer["visitors"] == [
-        {"address": "2001:db8::1", "connections": 1, "bytes_sent": 100, "bytes_received": 1},
-        {"address": "192.0.2.1", "connections": 2, "bytes_sent": 15, "bytes_received": 2},
+    fields = ("address", "connections", "open_connections", "bytes_sent", "bytes_received")
+    assert [tuple(row[field] for field in fields) for row in answer["visitors"]] == [
+        ("2001:db8::1", 1, 0, 100, 1),
+        ("192.0.2.1", 2, 1, 15, 2),
     ]
     again = ask(dashboard.port, "/api/tunnels/web/connections").json
     assert [row["id"] for row in again["recent"]] == [row["id"] for row in answer["recent"]]
@@ -227,6 +228,18 @@ def test_the_first_fifty_visitors(client: StandIn, dashboard: MonitoringDashboar
     client.meters["web"].closed = [Connection(f"192.0.2.{n}:1", now, now, n, 0) for n in range(1, 200)]
     visitors = ask(dashboard.port, "/api/tunnels/web/connections").json["visitors"]
     assert [row["bytes_sent"] for row in visitors] == list(range(199, 149, -1))
+
+
+def test_usage(client: StandIn, dashboard: MonitoringDashboard) -> None:
+    """What a tunnel has moved is told for today, this month and each day."""
+    client.meters["web"].metrics.bytes_sent = 7
+    moved = {"bytes_sent": 7, "bytes_received": 0, "connections": 0, "errors": 0}
+    assert ask(dashboard.port, "/api/tunnels/web/usage").json == {
+        "tunnel_id": "web",
+        "today": moved,
+        "this_month": moved,
+        "days": {"2026-01-31": moved},
+    }
 
 
 def test_charts(client: StandIn, dashboard: MonitoringDashboard) -> None:

@@ -232,6 +232,7 @@ def _routes(runtime: Runtime, assets: Assets, guard: Guard) -> list[Route]:
         _route("/api/tunnels/{id}/restart", post=writes.restart_tunnel),
         _route("/api/tunnels/{id}/connections", get=reads.connections),
         _route("/api/tunnels/{id}/metrics", get=reads.history),
+        _route("/api/tunnels/{id}/usage", get=reads.usage),
         _route("/api/metrics", get=reads.histories),
         _route("/api/events", get=reads.events),
         _route("/api/alerts", get=reads.alerts),

@@ -94,6 +94,9 @@ def _paths() -> dict[str, dict[str, Schema]]:
         "/api/tunnels/{id}/metrics": {
             "get": _get("", "The past of a tunnel.", _json("Chart"), tunnel, *chart)
         },
+        "/api/tunnels/{id}/usage": {
+            "get": _get("", "What a tunnel has moved today, this month and by day.", _json("Usage"), tunnel)
+        },
         "/api/metrics": {
             "get": _get(
                 "",

@@ -20,7 +20,7 @@ from frp_wrapper.monitoring.web_api.guard import Guard
 from frp_wrapper.monitoring.web_api.openapi import document
 from frp_wrapper.monitoring.web_api.runtime import Runtime
 from frp_wrapper.monitoring.web_api.snapshot import Steps
-from frp_wrapper.monitoring.web_api.views import connection_views, event_view, tunnel_view
+from frp_wrapper.monitoring.web_api.views import connection_views, event_view, tunnel_view, usage_view
 from frp_wrapper.tunnel import Tunnel
 
 __all__ = ["Reads", "json_response"]
@@ -97,10 +97,12 @@ class Reads:
     async def connections(self, request: Request) -> Response:
         """``/api/tunnels/{id}/connections``."""
         tunnel = self.find(request)
-        views = await self._runtime.call(
-            lambda: connection_views(tunnel.connections(), tunnel.recent_connections())
-        )
-        return json_response(encode(views))
+        return json_response(encode(await self._runtime.call(lambda: connection_views(tunnel))))
+
+    async def usage(self, request: Request) -> Response:
+        """``/api/tunnels/{id}/usage``."""
+        tunnel = self.find(request)
+        return json_response(encode(await self._runtime.call(lambda: usage_view(tunnel))))
 
     async def history(self, request: Request) -> Response:
         """``/api/tunnels/{id}/metrics``."""

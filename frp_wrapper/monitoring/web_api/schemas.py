@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from frp_wrapper.config import HealthCheck, TunnelConfig
+from frp_wrapper.metering.usage import Traffic
+from frp_wrapper.metering.visitors import VisitorTotals
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.history import SERIES
 from frp_wrapper.monitoring.metrics import TunnelMetrics
@@ -101,6 +103,7 @@ def _of_option(hint: Any) -> Schema:
 
 FAILURE = null(record(reason=TEXT, message=TEXT, hint=null(TEXT)))
 SERIES_OF_NUMBERS = many(null(NUMBER))
+TRAFFIC = record(**dict.fromkeys(Traffic._fields, COUNT))
 SILENCE = record(id=TEXT, rule=null(TEXT), tunnel_id=null(TEXT), seconds_left=NUMBER)
 
 SCHEMAS: dict[str, Schema] = {
@@ -156,11 +159,19 @@ SCHEMAS: dict[str, Schema] = {
         duration=NUMBER,
         local_address=null(TEXT),
         error=null(TEXT),
+        sent_per_second=null(NUMBER),
+        received_per_second=null(NUMBER),
     ),
     "Connections": record(
         open=many(ref("Connection")),
         recent=many(ref("Connection")),
-        visitors=many(record(address=TEXT, connections=COUNT, bytes_sent=COUNT, bytes_received=COUNT)),
+        visitors=many(of_class(VisitorTotals)),
+    ),
+    "Usage": record(
+        tunnel_id=TEXT,
+        today=null(TRAFFIC),
+        this_month=null(TRAFFIC),
+        days={"type": "object", "additionalProperties": TRAFFIC},
     ),
     "Chart": record(
         tunnel_id=TEXT,

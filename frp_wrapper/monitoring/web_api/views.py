@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,7 +27,7 @@ __all__ = [
     "status_of_tunnel",
     "tunnel_key",
     "tunnel_view",
-    "visitor_totals",
+    "usage_view",
 ]
 
 View = dict[str, Any]
@@ -184,38 +184,30 @@ def connection_view(connection: Connection) -> View:
         "duration": connection.duration,
         "local_address": connection.local_address,
         "error": connection.error,
+        "sent_per_second": connection.sent_per_second,
+        "received_per_second": connection.received_per_second,
     }
 
 
-def connection_views(open_now: Sequence[Connection], recent: Sequence[Connection]) -> View:
-    """Give the connections of a tunnel.
-
-    Args:
-        open_now: Those that are open.
-        recent: The last closed ones, newest last.
-    """
+def connection_views(tunnel: Tunnel) -> View:
+    """Give the connections of a tunnel: the open ones, the last closed ones, newest first, and who has moved the most."""
     return {
-        "open": [connection_view(connection) for connection in open_now],
-        "recent": [connection_view(connection) for connection in reversed(recent)],
-        "visitors": visitor_totals([*open_now, *recent]),
+        "open": [connection_view(connection) for connection in tunnel.connections()],
+        "recent": [connection_view(connection) for connection in reversed(tunnel.recent_connections())],
+        "visitors": tunnel.top_visitors(TOP_VISITORS),
     }
 
 
-def visitor_totals(connections: Iterable[Connection]) -> list[View]:
-    """Give what each visitor's address, without the port, has moved in these connections: the first 50 by bytes."""
-    totals: dict[str, View] = {}
-    for connection in connections:
-        if connection.visitor is None:
-            continue
-        address = connection.visitor.rpartition(":")[0].strip("[]")
-        total = totals.setdefault(
-            address, {"address": address, "connections": 0, "bytes_sent": 0, "bytes_received": 0}
-        )
-        total["connections"] += 1
-        total["bytes_sent"] += connection.bytes_sent or 0
-        total["bytes_received"] += connection.bytes_received or 0
-    most = sorted(totals.values(), key=lambda total: -(total["bytes_sent"] + total["bytes_received"]))
-    return most[:TOP_VISITORS]
+def usage_view(tunnel: Tunnel) -> View:
+    """Give what a tunnel has moved by days; null where nothing counts."""
+    usage = tunnel.usage
+    traffic = {} if usage is None else {day.isoformat(): moved._asdict() for day, moved in usage.days.items()}
+    return {
+        "tunnel_id": tunnel.id,
+        "today": usage and usage.today._asdict(),
+        "this_month": usage and usage.this_month._asdict(),
+        "days": traffic,
+    }
 
 
 def event_view(event: Event) -> View:

@@ -228,6 +228,8 @@ export default {
   "fact.in": "In",
   "fact.sent": "Sent",
   "fact.received": "Received",
+  "fact.today": "Today, sent / received",
+  "fact.this_month": "This month, sent / received",
   "fact.open": "Open now",
   "fact.conns": "Connections",
   "fact.errors": "Errors",

@@ -225,6 +225,8 @@ export default {
   "fact.in": "수신",
   "fact.sent": "보낸 양",
   "fact.received": "받은 양",
+  "fact.today": "오늘 보냄 / 받음",
+  "fact.this_month": "이번 달 보냄 / 받음",
   "fact.open": "열린 연결",
   "fact.conns": "연결 수",
   "fact.errors": "오류",

@@ -1,6 +1,6 @@
 // One tunnel: how it is, what flows, who is there, what happened.
 
-import { html, useRef } from "../../vendor/preact.js";
+import { html } from "../../vendor/preact.js";
 import { askToClose, restartTunnel } from "../actions.js";
 import { get, tunnelPath } from "../api.js";
 import { parseTime } from "../format.js";
@@ -30,30 +30,13 @@ const MOST_ROWS = 100;
 
 const keyOf = (connection) => connection.id ?? `${connection.local_address} ${connection.opened_at}`;
 
-/** The answer of .../connections, asked for with each frame, with the rates since the answer before. */
-function useConnections(id) {
-  const before = useRef({ at: 0, bytes: new Map() });
-  return usePolled(id, tick.value, async () => {
-    const body = await get(tunnelPath(id, "/connections"));
-    return { ...body, open: withRates(body.open, before) };
-  });
-}
+/** The answer of .../connections, asked for with each frame. */
+const useConnections = (id) => usePolled(id, tick.value, () => get(tunnelPath(id, "/connections")));
 
-function withRates(open, before) {
-  const { at, bytes } = before.current;
-  const now = performance.now();
-  const seconds = (now - at) / 1000;
-  const rate = (then, value) => (then == null || value == null ? null : Math.max(0, value - then) / seconds);
-  before.current = { at: now, bytes: new Map(open.map((each) => [keyOf(each), each])) };
-  return open.map((each) => {
-    const old = bytes.get(keyOf(each));
-    return {
-      ...each,
-      sentRate: rate(old?.bytes_sent, each.bytes_sent),
-      receivedRate: rate(old?.bytes_received, each.bytes_received),
-    };
-  });
-}
+const USAGE_TICKS = 10; // days do not change as fast as rates
+
+/** What it has moved by the calendar, as a fact: what a volume of data is paid by. */
+const moved = (period, why) => html`<${Value} value=${period?.bytes_sent} as="bytes" why=${why} /> / <${Value} value=${period?.bytes_received} as="bytes" why=${why} />`;
 
 function Visitor({ address }) {
   return address ? html`<code class="cut" title=${address}>${address}</code>` : html`<${Unknown} why="why.visitor" />`;
@@ -79,8 +62,8 @@ function OpenConnections({ view, answer }) {
         (each) => html`<tr key=${keyOf(each)}>
         <td><${Visitor} address=${each.visitor} /></td>
         <td class="numeric"><${Since} time=${parseTime(each.opened_at)} /></td>
-        <td class="numeric"><${Value} value=${each.sentRate} as="byteRate" why="why.not_yet" /></td>
-        <td class="numeric"><${Value} value=${each.receivedRate} as="byteRate" why="why.not_yet" /></td>
+        <td class="numeric"><${Value} value=${each.sent_per_second} as="byteRate" why="why.not_yet" /></td>
+        <td class="numeric"><${Value} value=${each.received_per_second} as="byteRate" why="why.not_yet" /></td>
         <td class="numeric"><${Value} value=${each.bytes_sent} as="bytes" /></td>
         <td class="numeric"><${Value} value=${each.bytes_received} as="bytes" /></td></tr>`,
       )}</tbody></table>
@@ -184,10 +167,12 @@ function Fact({ name, children }) {
 function Facts({ view }) {
   const metrics = view.metrics ?? {};
   const why = whyUnknown(view);
+  const usage = usePolled(view.id, Math.floor(tick.value / USAGE_TICKS), () => get(tunnelPath(view.id, "/usage")));
   const number = (field, as) => html`<${Value} value=${FIELDS[field].get(view)} as=${as} why=${why} />`;
   return html`<dl class="facts card">
     <${Fact} name="fact.out">${number("out", "byteRate")}<//><${Fact} name="fact.in">${number("in", "byteRate")}<//>
     <${Fact} name="fact.sent">${number("sent", "bytes")}<//><${Fact} name="fact.received">${number("received", "bytes")}<//>
+    <${Fact} name="fact.today">${moved(usage?.today, why)}<//><${Fact} name="fact.this_month">${moved(usage?.this_month, why)}<//>
     <${Fact} name="fact.open">${number("open")}<//><${Fact} name="fact.conns">${number("conns")}<//>
     <${Fact} name="fact.errors">${number("errors")}<//>
     <${Fact} name="fact.latency"><${Value} value=${metrics.latency?.p50} as="latency" why=${whyUnknown(view, true)} /> / <${Value} value=${metrics.latency?.p95} as="latency" why=${whyUnknown(view, true)} /><//>
