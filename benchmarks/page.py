@@ -22,6 +22,7 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from frp_wrapper import FRPClient, FRPServer, MonitoringDashboard, Tunnel, TunnelConfig
 from frp_wrapper.cli.demo import web_service
+from frp_wrapper.errors import TunnelError
 from frp_wrapper.monitoring.web_api.assets import WEB
 from tests.web.pages import CHROMIUM_ARGS, find_chromium
 
@@ -48,10 +49,12 @@ def main() -> None:
             for n in range(wanted)
         ]
         for tunnel in tunnels:
-            tunnel.wait(timeout=120)
+            with contextlib.suppress(TunnelError):  # on a busy machine frps finds no free port for one or two
+                tunnel.wait(timeout=120)
+        online = [tunnel for tunnel in tunnels if tunnel.public_port is not None]
         dashboard = MonitoringDashboard(client)
         dashboard.start(0)
-        with contextlib.suppress(KeyboardInterrupt), streams(tunnels[::VISITED]):
+        with contextlib.suppress(KeyboardInterrupt), streams(online[::VISITED]):
             look(str(dashboard.url), server, client)
         dashboard.stop()
 
