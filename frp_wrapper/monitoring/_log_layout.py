@@ -50,7 +50,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
 _ESCAPES = ("^[[", "#033[", "\\x1b[", "\\033[", "\\u001b[", "\\e[", "\u241b[")
 """How a colour begins where the control character cannot be written."""
 _SPELLED_COLOUR = re.compile(f"(?:{'|'.join(map(re.escape, _ESCAPES))})[0-9;?]{{0,16}}[A-Za-z]")
-_REST_OF_COLOUR = re.compile(r"\[(?:0|1;[34]\d)m(?=\[[TDIWE\d]|\d{4}[-/]|\s*$)")
+_REST_OF_COLOUR = re.compile(r"^(?:\[(?:0|1;[34]\d)m){1,3}|\[(?:0|1;[34]\d)m(?=\[[TDIWE\d]|\d{4}[-/]|\s*$)")
 """A colour that lost its control character, where frp puts colours."""
 _DECORATION = " \t`'\"*|>…"
 _FILES = (
