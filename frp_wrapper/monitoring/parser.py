@@ -274,7 +274,11 @@ class OutputParser:
         text, raw = line.strip(" \t`"), self._catalogues.raw
         if text[:1] in ("'", '"') and text[:1] == text[-1:]:
             text = text[1:-1]
-        found = raw.find(text) or (raw.resemble(text, least=_MIN_WITHOUT_HEADER) if alone else None)
+        found = raw.find(text)
+        if alone and (found is None or not found[0].is_telling):
+            alike = raw.resemble(text, least=_MIN_WITHOUT_HEADER)
+            if found is None or (alike is not None and alike[0].text.startswith(text)):
+                found = alike
         if found is None or not (found[0].is_telling or (owner and self._find(text) is None)):
             return None
         template, values = found
