@@ -19,6 +19,7 @@ __all__ = [
     "names_before",
     "next_header",
     "tidy",
+    "unquoted",
 ]
 
 MAX_LINE = 65536
@@ -161,6 +162,12 @@ def names_before(body: str) -> Iterator[tuple[str, str]]:
 def tidy(message: str) -> str:
     """Take off what people and programs that show logs put around a message, and what typing it off did to it."""
     return message.replace("\uff1a ", ": ").replace("\uff1a", ": ").lstrip("#* \t").rstrip(_DECORATION)
+
+
+def unquoted(line: str) -> str:
+    """Take off the quotation marks around a line that somebody quotes whole."""
+    text = line.strip(" \t,")
+    return text[1:-1] if text[:1] in ("'", '"') and text[:1] == text[-1:] else line
 
 
 def is_of_frp(caller: str) -> bool:

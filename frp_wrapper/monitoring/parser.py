@@ -20,6 +20,7 @@ from frp_wrapper.monitoring._log_layout import (
     names_before,
     next_header,
     tidy,
+    unquoted,
 )
 from frp_wrapper.monitoring._log_prefix import Prefix, peel, without_joint
 from frp_wrapper.monitoring._meaning import (
@@ -257,6 +258,7 @@ class OutputParser:
             alone: Whether nothing follows it in its line; what stands before a header must be certain to be frp's.
         """
         owner = self.program or program_of_tag(prefix.tag)
+        line = unquoted(line)
         if is_crash(line):
             record: Record | None = self._record("panic", None, "error", line)
         elif prefix.end and is_of_transport(line):
@@ -272,8 +274,6 @@ class OutputParser:
 
     def _of_raw_template(self, line: str, owner: str | None, alone: bool) -> Record | None:
         text, raw = line.strip(" \t`"), self._catalogues.raw
-        if text[:1] in ("'", '"') and text[:1] == text[-1:]:
-            text = text[1:-1]
         found = raw.find(text)
         if alone and (found is None or not found[0].is_telling):
             alike = raw.resemble(text, least=_MIN_WITHOUT_HEADER)
