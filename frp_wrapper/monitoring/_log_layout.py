@@ -48,7 +48,7 @@ _LONGEST_NAME = 1000
 _NAMES_TRIED = 4
 """How many ``] `` of a message may end the name of a tunnel; only foreign names hold any."""
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
-_ESCAPES = ("^[[", "#033[", "\\x1b[", "\\033[", "\\u001b[", "\\e[", "\u241b[")
+_ESCAPES = ("^[[", "#033[", "\\x1b[", "\\033[", "\\u001b[", "\\e[", "\u241b[", "\u2190[", "\ufffd[")
 """How a colour begins where the control character cannot be written."""
 _SPELLED_COLOUR = re.compile(f"(?:{'|'.join(map(re.escape, _ESCAPES))})[0-9;?]{{0,16}}[A-Za-z]")
 _REST_OF_COLOUR = re.compile(r"^(?:\[(?:0|1;[34]\d)m){1,3}|\[(?:0|1;[34]\d)m(?=\[[TDIWE\d]|\d{4}[-/]|\s*$)")

@@ -169,6 +169,8 @@ def test_lines_of_all_eras(line: str, expected: dict[str, Any]) -> None:
         ("11:46:36.481 [I] [client/service.go:295] try to connect to server...", "connecting", None),
         ("[W] [service.go:104] login to server failed: i/o deadline reached", "login_failed", None),
         ("[service.go:128] login to server failed: EOF^[[0m", "login_failed", None),
+        ("\u2190[0mlogin to server failed: EOF\u2190[0m", "login_failed", None),
+        ("\ufffd[1;34m2026-01-02 03:04:05.678 [I] [client/service.go:295] try to connect to server...\ufffd[0m", "connecting", None),
         ("ice.go:128] login to server failed: EOF", "login_failed", None),
         ("[control.go:214][W] ProxyName [ssh] is not exist", "client_login_rejected", "ssh"),
         ("[root.go:206 ]frps uses command line arguments for config", "server_starting", None),
