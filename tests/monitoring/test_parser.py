@@ -173,6 +173,7 @@ def test_lines_of_all_eras(line: str, expected: dict[str, Any]) -> None:
         ("\ufffd[1;34m2026-01-02 03:04:05.678 [I] [client/service.go:295] try to connect to server...\ufffd[0m", "connecting", None),
         ("ice.go:128] login to server failed: EOF", "login_failed", None),
         ("[control.go:214][W] ProxyName [ssh] is not exist", "client_login_rejected", "ssh"),
+        ("2016/12/14 15:22:16 [control.go:9] [W] ProxyName [web], this proxy is already working now", "tunnel_error", "web"),
         ("[root.go:206 ]frps uses command line arguments for config", "server_starting", None),
         ("[I] [control, go\uff1a143] [rdp] start proxy success", "tunnel_connected", "rdp"),
         ("2019/03/06 20:11:18 [I] [proxy_manager. go:137] [*****] proxy added\uff1a [rdp]", "tunnels_added", None),
