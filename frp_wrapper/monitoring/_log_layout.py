@@ -19,6 +19,7 @@ __all__ = [
     "names_before",
     "next_header",
     "tidy",
+    "unquoted",
 ]
 
 MAX_LINE = 65536
@@ -47,10 +48,10 @@ _LONGEST_NAME = 1000
 _NAMES_TRIED = 4
 """How many ``] `` of a message may end the name of a tunnel; only foreign names hold any."""
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
-_ESCAPES = ("^[[", "#033[", "\\x1b[", "\\033[", "\\u001b[", "\\e[", "\u241b[")
+_ESCAPES = ("^[[", "#033[", "\\x1b[", "\\033[", "\\u001b[", "\\e[", "\u241b[", "\u2190[", "\ufffd[")
 """How a colour begins where the control character cannot be written."""
 _SPELLED_COLOUR = re.compile(f"(?:{'|'.join(map(re.escape, _ESCAPES))})[0-9;?]{{0,16}}[A-Za-z]")
-_REST_OF_COLOUR = re.compile(r"\[(?:0|1;[34]\d)m(?=\[[TDIWE\d]|\d{4}[-/]|\s*$)")
+_REST_OF_COLOUR = re.compile(r"^(?:\[(?:0|1;[34]\d)m){1,3}|\[(?:0|1;[34]\d)m(?=\[[TDIWE\d]|\d{4}[-/]|\s*$)")
 """A colour that lost its control character, where frp puts colours."""
 _DECORATION = " \t`'\"*|>…"
 _FILES = (
@@ -161,6 +162,12 @@ def names_before(body: str) -> Iterator[tuple[str, str]]:
 def tidy(message: str) -> str:
     """Take off what people and programs that show logs put around a message, and what typing it off did to it."""
     return message.replace("\uff1a ", ": ").replace("\uff1a", ": ").lstrip("#* \t").rstrip(_DECORATION)
+
+
+def unquoted(line: str) -> str:
+    """Take off the quotation marks around a line that somebody quotes whole."""
+    text = line.strip(" \t,")
+    return text[1:-1] if text[:1] in ("'", '"') and text[:1] == text[-1:] else line
 
 
 def is_of_frp(caller: str) -> bool:

@@ -19,6 +19,7 @@ _TAGS = (
     rf"{_PRI}{_CLASSIC} (?:{_HOST} )?([\w.@/-]{{1,80}})(?:\[\d{{1,10}}\])?: ",
     rf"{_PRI}({_ISO_ZONE}) {_HOST} ([\w.@/-]{{1,80}})(?:\[\d{{1,10}}\])?: ",
     rf"<\d{{1,3}}>1 ({_ISO_ZONE}) {_HOST} (\S{{1,48}}) \S{{1,128}} \S{{1,32}} (?:-|\[[^\]]{{0,300}}\]) ?",
+    r"(frp[cs][\w.@-]{0,40})\[\d{1,10}\]: ",
 )
 _OTHERS = (  # a word is read from its start only: else a long one would take the square of its length
     r"\[pod/[^\]]{1,400}\] ",
@@ -27,7 +28,7 @@ _OTHERS = (  # a word is read from its start only: else a long one would take th
 )
 _MARKS = (r"[ \t]{0,40}(?:[>*•-][ \t]{1,8}|[>`|]|\d{1,4}[.):][ \t]{1,8})",)
 _PART = re.compile("|".join((*_TAGS, *_OTHERS, *_MARKS)))
-_TIME_GROUPS, _TAG_GROUPS = (2, 4, 6), (1, 3, 5)
+_TIME_GROUPS, _TAG_GROUPS = (2, 4, 7), (1, 3, 5, 6)
 _JOINT = re.compile(f"(?:{'|'.join((*_TAGS, *_OTHERS))}){{1,3}}$")
 _LONGEST_JOINT = 200
 _MOST = 6

@@ -10,7 +10,7 @@ from frp_wrapper.monitoring._log_layout import tidy
 from frp_wrapper.monitoring._templates import Catalogue, Template
 from frp_wrapper.reasons import explain
 
-__all__ = ["code_of", "guess", "place", "program_of", "program_of_tag", "reason_of"]
+__all__ = ["code_of", "guess", "is_of_transport", "place", "program_of", "program_of_tag", "reason_of"]
 
 _PROGRAMS = {"client": "frpc", "visitor": "frpc", "health": "frpc", "server": "frps", "vhost": "frps"}
 """By the folder in the caller, where both programs print the same text."""
@@ -20,7 +20,9 @@ _MAX_TEXT = 4096
 _MAX_ERROR = 500
 """Characters of an error that are looked at for its reason."""
 _MIN_CUT = 8
-"""Letters of a message that is cut off before its meaning is guessed."""
+"""Letters that a message without a template must share with one before its meaning is guessed."""
+_MIN_START = 4
+"""Letters of a message that is nothing but the start of a template."""
 _SPECIFIC = frozenset({"unknown_host", "plugin_error"})
 """Reasons that say more than what a template says of its errors in general."""
 
@@ -34,6 +36,11 @@ def program_of_tag(tag: str | None) -> str | None:
     """Give the program that a tag of syslog or journald names."""
     name = (tag or "").rpartition("/")[2]
     return next((program for program in ("frpc", "frps") if name.startswith(program)), None)
+
+
+def is_of_transport(message: str) -> bool:
+    """Say whether the library that carries the connections wrote this; up to v0.22 it did so past frp's log."""
+    return _TRANSPORT.match(message) is not None
 
 
 def place(record: dict[str, Any], template: Template) -> None:
@@ -71,7 +78,7 @@ def guess(record: dict[str, Any], body: str, catalogue: Catalogue) -> bool:
     message = record["message"]
     if message.startswith("goroutine ") and record["level"] == "error":
         record["type"] = "panic"
-    elif "log_writer.go" in (record["caller"] or "") or _TRANSPORT.match(body):
+    elif "log_writer.go" in (record["caller"] or "") or is_of_transport(body):
         record |= {"type": "transport_detail", "tunnel_id": None, "message": body}
     elif (event := _error_alone(record)) is not None:
         record |= {"type": event, "error": message, "reason": code_of(message)}
@@ -101,10 +108,12 @@ def _error_alone(record: dict[str, Any]) -> str | None:
 
 def _resembles(record: dict[str, Any], message: str, catalogue: Catalogue) -> bool:
     begin = tidy(message[:_MAX_TEXT]).removesuffix("...").rstrip("$>")
-    found = catalogue.resemble(begin, record["level"], _MIN_CUT)
+    found = catalogue.resemble(begin, record["level"], max(_MIN_START, min(_MIN_CUT, len(begin))))
     if found is None:
         return False
     template, values = found
+    if len(begin) < _MIN_CUT and template.level != record["level"]:
+        return False
     record["type"] = template.event
     record["program"] = record["program"] or template.program
     if not template.is_named and record["run_id"] is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -186,6 +187,7 @@ class Catalogue:
         """By the first word, those without values too."""
         for template in sorted(templates, key=lambda template: -template.literal_size):
             self._add(template)
+        self._words = sorted(self._all)
 
     def find(self, message: str) -> tuple[Template, Values] | None:
         """Give the template that a message was made from, with its values."""
@@ -214,7 +216,7 @@ class Catalogue:
             least: How many fixed characters the two must share.
         """
         likely: list[tuple[int, Template, Values]] = []
-        for template in self._all.get(_first_word(message), ()):
+        for template in self._beginning_like(message):
             if not template.has_values and message.startswith(tuple(template.text + more for more in _MORE)):
                 return template, {}
             shared, values = (
@@ -226,6 +228,17 @@ class Catalogue:
         best = [(template, values) for shared, template, values in likely if shared == most]
         best = [one for one in best if one[0].level == level] or best
         return best[0] if len({template.event for template, _ in best}) == 1 else None
+
+    def _beginning_like(self, message: str) -> Iterator[Template]:
+        """Give the templates with the first word of a message, or with one that begins so where it ends in that word."""
+        word = _first_word(message)
+        if word in self._all or word != message:
+            yield from self._all.get(word, ())
+            return
+        at = bisect_left(self._words, word)
+        while at < len(self._words) and self._words[at].startswith(word):
+            yield from self._all[self._words[at]]
+            at += 1
 
     def _add(self, template: Template) -> None:
         self._all.setdefault(_first_word(template.first), []).append(template)

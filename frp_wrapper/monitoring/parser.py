@@ -20,9 +20,18 @@ from frp_wrapper.monitoring._log_layout import (
     names_before,
     next_header,
     tidy,
+    unquoted,
 )
 from frp_wrapper.monitoring._log_prefix import Prefix, peel, without_joint
-from frp_wrapper.monitoring._meaning import code_of, guess, place, program_of, program_of_tag, reason_of
+from frp_wrapper.monitoring._meaning import (
+    code_of,
+    guess,
+    is_of_transport,
+    place,
+    program_of,
+    program_of_tag,
+    reason_of,
+)
 from frp_wrapper.monitoring._multiline import LogReader, is_crash
 from frp_wrapper.monitoring._templates import Template, catalogues
 
@@ -41,8 +50,8 @@ _COMPACT = "] [proxy] ["
 _MIN_WITHOUT_HEADER = 20
 """Letters of a message that is cut off, and has no header either, before it is taken for frp's."""
 _SEVERE_RAW = frozenset({"panic", "config_error", "login_failed_exit", "admin_error"})
-_REDACTED = re.compile(r"\[([^\[\]]{0,40})\] ?(?=\[)")
-"""A run id that somebody has made unreadable, before the name of a tunnel."""
+_REDACTED = re.compile(r"\[?([^\[\]]{0,40})\] ?(?=\[)")
+"""A run id that somebody has made unreadable or cut, before the name of a tunnel."""
 
 
 class OutputParser:
@@ -98,11 +107,13 @@ class OutputParser:
                 return [] if record is None else [record]
         return list(self._damaged(line))
 
-    def _with_header(self, header: tuple[str | None, ...], body: str) -> Record | None:
+    def _with_header(
+        self, header: tuple[str | None, ...], body: str, owner: str | None = None
+    ) -> Record | None:
         timestamp, letter, caller, run_id = header
         name, message, found = self._look_up(body)
         if found is None:
-            return self._unknown(header, body)
+            return self._unknown(header, body, owner)
         template, values = found
         if name is not None and run_id is None and not template.is_named:  # a run id that was made unreadable
             name, run_id = None, name
@@ -150,8 +161,8 @@ class OutputParser:
             name, end, rest = body[11:].partition("}")  # as frp wrote it in one place
         return name, body, self._catalogues.first_era.find(rest.lstrip(", "))
 
-    def _unknown(self, header: tuple[str | None, ...], body: str) -> Record | None:
-        """Make something of a message that no template fits as it stands."""
+    def _unknown(self, header: tuple[str | None, ...], body: str, owner: str | None) -> Record | None:
+        """Make something of a message that no template fits as it stands; the line is frp's where a collector says so."""
         timestamp, letter, caller, run_id = header
         mended = tidy(body[:_MAX_MENDED])
         redacted = None if run_id else _REDACTED.match(mended)
@@ -171,8 +182,8 @@ class OutputParser:
             record["time"] = self._time(timestamp)
         if guess(record, body, self._catalogues.messages):
             return record
-        is_frp = self.program or run_id or (caller and is_of_frp(caller))
-        return record if is_frp else None
+        is_frp = caller and is_of_frp(caller) and (timestamp or letter or not caller.startswith("main.go"))
+        return record if self.program or owner or run_id or is_frp else None
 
     def _damaged(self, line: str, most: int | None = None, headers: int = sys.maxsize) -> Iterator[Record]:
         """Give the records of a line that is not one record in frp's own layout from its start to its end.
@@ -205,7 +216,8 @@ class OutputParser:
         for _ in range(headers):
             end = next_header(line, header.end)
             body = line[header.end : end if end != -1 else header.end + MAX_LINE]
-            record = self._with_header(header[:4], without_joint(body, before) if end != -1 else body)
+            body = without_joint(body, before) if end != -1 else body
+            record = self._with_header(header[:4], body, program_of_tag(prefix.tag))
             if record is not None:
                 if record["time"] is None:
                     record["time"] = prefix.time
@@ -246,8 +258,11 @@ class OutputParser:
             alone: Whether nothing follows it in its line; what stands before a header must be certain to be frp's.
         """
         owner = self.program or program_of_tag(prefix.tag)
+        line = unquoted(line)
         if is_crash(line):
             record: Record | None = self._record("panic", None, "error", line)
+        elif prefix.end and is_of_transport(line):
+            record = self._record("transport_detail", None, "warning", line)
         else:
             record = self._of_raw_template(line, owner, alone) or self._without_its_header(line, owner, alone)
         if record is None and owner and alone:
@@ -259,7 +274,11 @@ class OutputParser:
 
     def _of_raw_template(self, line: str, owner: str | None, alone: bool) -> Record | None:
         text, raw = line.strip(" \t`"), self._catalogues.raw
-        found = raw.find(text) or (raw.resemble(text, least=_MIN_WITHOUT_HEADER) if alone else None)
+        found = raw.find(text)
+        if alone and (found is None or not found[0].is_telling):
+            alike = raw.resemble(text, least=_MIN_WITHOUT_HEADER)
+            if found is None or (alike is not None and alike[0].text.startswith(text)):
+                found = alike
         if found is None or not (found[0].is_telling or (owner and self._find(text) is None)):
             return None
         template, values = found
