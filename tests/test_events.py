@@ -105,6 +105,7 @@ def test_all_events_and_the_history() -> None:
     assert [(event.type, event.data["n"]) for event in seen] == [(CREATED, 0), (CLOSED, 1), (CREATED, 2)]
     assert [event.data["n"] for event in emitter.history()] == [1, 2]
     assert [event.data["n"] for event in emitter.history(CLOSED)] == [1]
+    assert [event.data["n"] for event in emitter.history(after=emitter.history()[0].id)] == [2]
     assert isinstance(seen[0], Event)
     assert seen[0].at.tzinfo is not None
 

@@ -124,13 +124,18 @@ class EventEmitter:
         """Stop calling ``handler``; one that is not registered is no error."""
         self._remove(event_type.value, lambda entry: entry.handler == handler)
 
-    def history(self, event_type: EventType | None = None) -> list[Event]:
-        """Give the last events, oldest first; with a type, only those of it."""
+    def history(self, event_type: EventType | None = None, *, after: int = 0) -> list[Event]:
+        """Give the last events, oldest first.
+
+        Args:
+            event_type: Only those of this type.
+            after: Only those whose `Event.id` is greater.
+        """
         remembered = sorted([*self._history.copy(), *self._connections.copy()])
         return [
             _event(number, kind, data, at)
             for number, kind, data, at in remembered
-            if event_type is None or event_type._value_ == kind
+            if number > after and (event_type is None or event_type._value_ == kind)
         ]
 
     def is_heard(self, event_type: EventType) -> bool:

@@ -50,6 +50,7 @@ _COMPACT = "] [proxy] ["
 _MIN_WITHOUT_HEADER = 20
 """Letters of a message that is cut off, and has no header either, before it is taken for frp's."""
 _SEVERE_RAW = frozenset({"panic", "config_error", "login_failed_exit", "admin_error"})
+_MASK = re.compile(r"[xX*#.-]{3,40}")
 _REDACTED = re.compile(r"\[?([^\[\]]{0,40})\] ?(?=\[)")
 """A run id that somebody has made unreadable or cut, before the name of a tunnel."""
 
@@ -115,7 +116,8 @@ class OutputParser:
         if found is None:
             return self._unknown(header, body, owner)
         template, values = found
-        if name is not None and run_id is None and not template.is_named:  # a run id that was made unreadable
+        if name is not None and run_id is None and not (template.is_named and _MASK.fullmatch(name) is None):
+            # a run id that was made unreadable
             name, run_id = None, name
         record: Record = {
             "type": template.event,

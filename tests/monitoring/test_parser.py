@@ -135,6 +135,7 @@ def test_the_patterns_of_the_specification() -> None:
         ),
         ("2018/01/07 21:05:26 [I] [control.go:437] [0123456789abcdef] try to register proxy [web]", {"type": "detail", "tunnel_id": "web"}),
         ("2017/12/07 21:05:26 [I] [control.go:120] [web_visitor] start vistor success", {"type": "visitor_started", "tunnel_id": "web_visitor"}),
+        ("2019/01/02 03:04:05 [I] [visitor_manager.go:72] [web_visitor] start visitor success", {"type": "visitor_started", "tunnel_id": "web_visitor", "run_id": None}),
         ("2018/03/07 21:05:26 [W] [proxy_manager.go:248] [web_visitor] start error: EOF", {"type": "visitor_error", "tunnel_id": "web_visitor"}),
         ("visitor ssh: bind port is required", {"type": "config_error", "tunnel_id": "ssh"}),
         ('unmarshal ProxyConfig error: json: unknown field "tls"', {"type": "config_error", "reason": "config_invalid"}),

@@ -170,12 +170,13 @@ class Hub:
             await steps.pause()
         body = self._frame("snapshot", tunnels_document(snapshot.as_of, snapshot.client, tunnels))
         alerts = self._frame("alerts", self._alerts.view())
+        missed = self._events_after(min(viewer.seen for viewer in new))  # once for all: they may be many
         for viewer in new:
             seen = viewer.seen
             self._put(viewer, body, seen)
             self._put(viewer, alerts, seen)
-            missed = [event for event in self._events_after(seen) if event.id <= self._event_id]
-            for data, event_id in self._event_blocks(missed):
+            its_own = [event for event in missed if seen < event.id <= self._event_id]
+            for data, event_id in self._event_blocks(its_own):
                 self._put(viewer, data, event_id)
 
     def _event_blocks(self, events: list[Event]) -> Iterator[tuple[bytes, int]]:
@@ -206,7 +207,7 @@ class Hub:
         self._line_id = ring.last_id
 
     def _events_after(self, event_id: int) -> list[Event]:
-        return [event for event in self._client.events.history() if event.id > event_id]
+        return self._client.events.history(after=event_id)
 
     def _give_up_stuck(self) -> None:
         limit = time.monotonic() - _STUCK

@@ -139,10 +139,8 @@ class Reads:
         tunnel_id = query.get("tunnel_id")
         after = number(query, "after", 0, 0, 2**63 - 1)
         limit = number(query, "limit", MAX_LIMIT, 1, MAX_LIMIT)
-        known = self._runtime.client.events.history(EventType(wanted) if wanted else None)
-        meant = [
-            event for event in known if event.id > after and tunnel_id in (None, event.data.get("tunnel_id"))
-        ][-limit:]
+        known = self._runtime.client.events.history(EventType(wanted) if wanted else None, after=after)
+        meant = [event for event in known if tunnel_id in (None, event.data.get("tunnel_id"))][-limit:]
         body = {
             "events": [event_view(event) for event in meant],
             "first_id": meant[0].id if meant else None,
