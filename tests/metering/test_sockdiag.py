@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +11,9 @@ import pytest
 
 from frp_wrapper.metering.sockdiag import DestroyEvents, Dumper, Sample, SocketKey, socket_key
 from frp_wrapper.metering.tcp_payload import Counters, payload_of_closed, payload_of_open
+from tests.metering.sockets import RECEIVED, SENT, exchange, pair, reset
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has sock_diag")
-SENT, RECEIVED = 1000, 500
-RESET = struct.pack("ii", 1, 0)
 End = Callable[[socket.socket, socket.socket], None]
 
 
@@ -27,29 +25,9 @@ def events() -> Iterator[DestroyEvents]:
     events.close()
 
 
-def pair(host: str) -> tuple[socket.socket, socket.socket]:
-    """Give both ends of a connection; the first stands for frpc's, the second for the service's."""
-    with socket.create_server(
-        (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-    ) as listener:
-        ours = socket.create_connection(listener.getsockname()[:2])
-        theirs, _ = listener.accept()
-    for end in (ours, theirs):
-        end.settimeout(5)
-    return ours, theirs
-
-
 def key_of(end: socket.socket) -> SocketKey:
     """Give the key of a socket."""
     return socket_key(*(f"[{host}]:{port}" for host, port, *_ in (end.getsockname(), end.getpeername())))
-
-
-def exchange(ours: socket.socket, theirs: socket.socket) -> None:
-    """Send each way."""
-    ours.sendall(b"x" * SENT)
-    theirs.sendall(b"y" * RECEIVED)
-    for end, size in ((theirs, SENT), (ours, RECEIVED)):
-        assert len(end.recv(size, socket.MSG_WAITALL)) == size
 
 
 def next_of(events: DestroyEvents, key: SocketKey) -> Sample:
@@ -103,8 +81,7 @@ def both_at_once(ours: socket.socket, theirs: socket.socket) -> None:
 
 def reset_by_service(ours: socket.socket, theirs: socket.socket) -> None:
     """The service aborts it."""
-    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    theirs.close()
+    reset(theirs)
     settle()
     ours.close()
 
