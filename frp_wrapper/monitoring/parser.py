@@ -173,6 +173,12 @@ class OutputParser:
         if mended != body and self._look_up(mended)[2] is not None:
             return self._with_header(header, mended)
         name, message = next(names_before(body), (None, body)) if body[:1] == "[" else (None, body)
+        if (
+            name is not None and run_id is None and message[:1] == "["
+        ):  # two stand there: a run id of a fork is the first
+            second = next(names_before(message), None)
+            if second is not None:
+                run_id, (name, message) = name, second
         record = self._record("detail", timestamp, LEVELS[letter] if letter else "info", message)
         record |= {
             "caller": caller,
