@@ -92,3 +92,4 @@ def test_no_secret_in_a_message() -> None:
     config = ClientConfig(server="h", auth_token="s3cret\n")
     assert "s3cret" not in "\n".join(faults_of(config))
     assert "s3cret" not in repr(config)
+    assert "s3cret" not in "\n".join(faults_of(ClientConfig(server="h", auth_token=["s3cret"])))  # type: ignore[arg-type]
