@@ -79,6 +79,7 @@ class ClientOptions(TypedDict, total=False):
     nat_hole_stun_server: str | None
     metadatas: Mapping[str, str]
     log_level: LogLevel
+    server_dashboard: str | None
     extra: Mapping[str, Any]
 
 
@@ -112,6 +113,8 @@ class ClientConfig:
         metadatas: Handed to plugins of the server.
         log_level: How much frpc says; at ``debug`` (and ``trace``) it names each connection, without which
             ``meter="passive"`` has nothing to go by.
+        server_dashboard: The dashboard of frps, ``http[s]://user:password@host:7500``, for `Tunnel.server_counters`; None:
+            there is no access to it. Special characters of the password as ``%XX``. frpc is not told.
         extra: Further keys of frpc's configuration, nested and spelled as frp spells them; they win over all others.
     """
 
@@ -139,4 +142,5 @@ class ClientConfig:
     nat_hole_stun_server: str | None = None
     metadatas: Mapping[str, str] = field(default_factory=dict)
     log_level: LogLevel = "debug"
+    server_dashboard: str | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
