@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+def hidden_options(kind: type[Any]) -> frozenset[str]:
+    """Give the options whose values may be secret, and so are in no message."""
+    return frozenset(field.name for field in fields(kind) if not field.repr)
+
+
 def type_faults(config: DataclassInstance) -> list[str]:
     """Give every option whose value has the wrong type as a sentence."""
     from pydantic import ValidationError  # noqa: PLC0415 - not needed to import the package
@@ -21,7 +26,7 @@ def type_faults(config: DataclassInstance) -> list[str]:
     try:
         _model(type(config)).model_validate(values, strict=True)
     except ValidationError as exc:
-        return list(dict.fromkeys(_sentences(exc.errors(include_url=False))))
+        return list(dict.fromkeys(_sentences(exc.errors(include_url=False), hidden_options(type(config)))))
     return []
 
 
@@ -34,7 +39,7 @@ def _model(kind: type[DataclassInstance]) -> type[BaseModel]:
     return create_model(kind.__name__, __config__=ConfigDict(revalidate_instances="always"), **members)
 
 
-def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:
+def _sentences(errors: list[ErrorDetails], hidden: frozenset[str]) -> Iterator[str]:
     """Write the faults; of a value that may be one of several classes, only what is wrong with the class it has."""
     precise = {error["loc"][0] for error in errors if error["type"] != "dataclass_exact_type"}
     for error in errors:
@@ -42,6 +47,7 @@ def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:
         if error["type"] != "dataclass_exact_type":
             path = ".".join(str(part) for part in error["loc"])
             what = error["msg"].removeprefix("Input ")
-            yield f"{path} {error['input']!r:.80}: {what}"
+            value = "" if option in hidden else f" {error['input']!r:.80}"
+            yield f"{path}{value}: {what}"
         elif option not in precise:
             yield f"{option} is a {type(error['input']).__name__}, which is none of its classes"

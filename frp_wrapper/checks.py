@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from frp_wrapper._type_faults import type_faults
 from frp_wrapper.config import ClientConfig, ServerConfig, TunnelConfig, VisitorConfig
@@ -159,6 +160,23 @@ def _client_faults(config: ClientConfig) -> Iterator[str]:
         yield "auth_token and oidc exclude each other"
     if config.auth_token and not config.auth_token.isprintable():
         yield "auth_token has characters that cannot be printed: was it read with its line end?"
+    if config.server_dashboard is not None and not _is_address(config.server_dashboard):
+        yield (
+            "server_dashboard is not an address such as http://user:password@host:7500 (special characters of the "
+            "password as %XX)"
+        )
+
+
+def _is_address(url: str) -> bool:
+    """Say whether frps's dashboard could be there; a password in it must be in no message."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and not set(" ?#") & set(url)
+    is_whole = "@" not in parts.path  # else a "/" in the password has cut the address short
+    return is_plain and is_whole and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
 
 
 def _server_faults(config: ServerConfig) -> Iterator[str]:

@@ -17,6 +17,7 @@ from frp_wrapper.errors import FRPError, ProcessError, TimeoutError, TunnelError
 from frp_wrapper.failures import SERVICE_DOWN
 from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import find
+from frp_wrapper.frp.server_api import ServerApi
 from frp_wrapper.metering.usage import UsageBook
 from frp_wrapper.monitoring.events import EventEmitter, EventType
 from frp_wrapper.monitoring.log_mask import mask_secret
@@ -26,6 +27,7 @@ from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
 
 if TYPE_CHECKING:
     from frp_wrapper.metering.probe import ProbeResult
+    from frp_wrapper.metering.server_counters import ServerCounters
 
 __all__ = ["FRPClient"]
 
@@ -70,6 +72,9 @@ class FRPClient(Exposing):
         """The last lines of frpc, also after `close`."""
         file = Path(self.config.usage_file).expanduser() if self.config.usage_file else None
         self._usage = UsageBook(f"{self.config.server}:{self.config.port}", file)
+        url = self.config.server_dashboard
+        self.server_api = ServerApi(url, ca_file=self.config.tls.trusted_ca_file) if url is not None else None
+        """The API of frps's dashboard; None: no ``server_dashboard`` was given."""
         self._lock = threading.RLock()
         self._run: ClientRun | None = None
         self._setup: Setup | None = None
@@ -80,6 +85,7 @@ class FRPClient(Exposing):
         path: str | Path,
         *,
         auth_token: str | None = None,
+        server_dashboard: str | None = None,
         frpc_path: str | Path | None = None,
         frp_version: str | None = None,
         usage_file: str | Path | None = None,
@@ -91,6 +97,7 @@ class FRPClient(Exposing):
         Args:
             path: A ``tunnels.toml``, or an ``frpc.toml``, ``frpc.json`` or ``frpc.ini`` of frp.
             auth_token: Instead of the file's.
+            server_dashboard: Instead of the file's.
             frpc_path: As for the class.
             frp_version: As for the class.
             usage_file: Where days are kept if the file does not say.
@@ -99,7 +106,11 @@ class FRPClient(Exposing):
             ConfigError: It cannot be read, or has faults; all are listed.
         """
         setup = load(path)
-        config = replace(setup.client, auth_token=auth_token) if auth_token is not None else setup.client
+        config = setup.client
+        if auth_token is not None:
+            config = replace(config, auth_token=auth_token)
+        if server_dashboard is not None:
+            config = replace(config, server_dashboard=server_dashboard)
         if config.usage_file is None and usage_file is not None:
             config = replace(config, usage_file=str(usage_file))
         client = cls(config, frpc_path=frpc_path, frp_version=frp_version)
@@ -153,6 +164,12 @@ class FRPClient(Exposing):
         """Seconds of a round trip to the server, from frpc's heartbeats, smoothed; None: not measured (yet)."""
         run = self._run
         return run.pulse.latency if run else None
+
+    @property
+    def server_counters_error(self) -> FRPError | None:
+        """Why frps did not tell its counters when it was last asked; None: it did, or nobody has asked."""
+        run = self._run
+        return run.server_counting.error if run and run.server_counting else None
 
     @property
     def dropped_events(self) -> int:
@@ -210,7 +227,9 @@ class FRPClient(Exposing):
             if self._run is not None:
                 return
             path = find("frpc", path=self._frpc_path, version=self._frp_version)
-            run = ClientRun(self.config, path, self.events, self.log_lines, self._usage)
+            run = ClientRun(
+                self.config, path, self.events, self.log_lines, usage=self._usage, server_api=self.server_api
+            )
             run.start()
             self._run = run
             try:
@@ -265,6 +284,12 @@ class FRPClient(Exposing):
         from frp_wrapper.metering.probe import probe  # noqa: PLC0415 - ssl, which most programs do not need
 
         return probe(tunnel, timeout)
+
+    def server_counters(self, tunnel: Tunnel, timeout: float) -> ServerCounters | None:
+        """Give what frps has counted of a tunnel; use `Tunnel.server_counters`."""
+        run = self._run
+        counting = run.server_counting if run else None
+        return counting.counters(tunnel.config, timeout) if counting else None
 
     def notify(self, event_type: EventType, data: Mapping[str, Any]) -> None:
         """Queue an event for the handlers in `events`; for monitors."""

@@ -17,8 +17,10 @@ from frp_wrapper.failures import TRANSIENT
 from frp_wrapper.frp.binary import binary_version
 from frp_wrapper.frp.cache import version_key
 from frp_wrapper.frp.frpc import Frpc, Record
+from frp_wrapper.frp.server_api import ServerApi
 from frp_wrapper.frp.toml import proxy_table, visitor_table
 from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.server_counters import ServerCounting
 from frp_wrapper.metering.services import ServiceWatch
 from frp_wrapper.metering.tunnel_meters import Metering
 from frp_wrapper.metering.usage import UsageBook
@@ -55,10 +57,18 @@ class ClientRun:
         events: Where events are emitted.
         log_lines: Where frpc's lines are kept.
         usage: Where days are kept.
+        server_api: Who is asked for frps's own counters; None: nobody.
     """
 
     def __init__(
-        self, config: ClientConfig, path: Path, events: EventEmitter, log_lines: LogRing, usage: UsageBook
+        self,
+        config: ClientConfig,
+        path: Path,
+        events: EventEmitter,
+        log_lines: LogRing,
+        *,
+        usage: UsageBook,
+        server_api: ServerApi | None,
     ) -> None:
         self._config = config
         self._events = events
@@ -77,6 +87,8 @@ class ClientRun:
         version = version_key(binary_version(path))
         self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)
         self._metering = Metering(config, self.frpc, self._on_connection, self._wants_connections, usage)
+        self.server_counting = ServerCounting(server_api, config) if server_api is not None else None
+        """Knows what frps has counted."""
         self._watch = StatusWatch(config.server, self.session, self.frpc, self._metering.reopen)
         self._services = ServiceWatch(
             config.server,
@@ -118,6 +130,8 @@ class ClientRun:
         self.session.end()
         self._watch.stop()
         self._services.stop()
+        if self.server_counting is not None:
+            self.server_counting.stop()
         self._metering.close()  # while the sidecar can still tell the last connections
         self.frpc.stop()
         for endpoint in self.session.endpoints(Endpoint):

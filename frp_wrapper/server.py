@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
+from urllib.parse import quote
 
 from frp_wrapper.checks import check
 from frp_wrapper.config import ServerConfig, ServerOptions
@@ -112,6 +113,15 @@ class FRPServer:
     def vhost_https_port(self) -> int | None:
         """Where https tunnels are reachable; None: nowhere."""
         return self.config.vhost_https_port
+
+    @property
+    def dashboard_url(self) -> str | None:
+        """The dashboard of frps with user and password, as ``FRPClient(server_dashboard=...)`` takes it; None: it has none."""
+        config = self.config
+        if config.dashboard_port is None:
+            return None
+        user, password = quote(config.dashboard_user, safe=""), quote(config.dashboard_password, safe="")
+        return f"http://{user}:{password}@127.0.0.1:{config.dashboard_port}"
 
     @property
     def auth_token(self) -> str:

@@ -17,6 +17,7 @@ from frp_wrapper.monitoring.metrics import TunnelMetrics
 if TYPE_CHECKING:
     from frp_wrapper.metering.connection import Connection, Counts
     from frp_wrapper.metering.probe import ProbeResult
+    from frp_wrapper.metering.server_counters import ServerCounters
     from frp_wrapper.metering.usage import Usage
     from frp_wrapper.metering.visitors import VisitorTotals
 
@@ -85,6 +86,9 @@ class TunnelOwner(Protocol):
 
     def probe(self, tunnel: Tunnel, timeout: float) -> ProbeResult:
         """Visit the tunnel through its public address."""
+
+    def server_counters(self, tunnel: Tunnel, timeout: float) -> ServerCounters | None:
+        """Give what frps has counted of the tunnel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +245,18 @@ class Tunnel(Endpoint):
             ConfigError: Only tunnels of types tcp, http and https have an address that can be visited.
         """
         return self._owner.probe(self, timeout)
+
+    def server_counters(self, timeout: float = 3.0) -> ServerCounters | None:
+        """Give what frps has counted of it today, at most ten seconds old if frps answers in time.
+
+        Args:
+            timeout: Seconds to wait for frps; then what it said last is given. 0: do not wait.
+
+        Returns:
+            None: not known (yet); `FRPClient.server_counters_error` may say why. So it is always without
+            ``server_dashboard``, for xtcp, whose traffic frps does not see, and while the client is not connected.
+        """
+        return self._owner.server_counters(self, timeout)
 
     def recent_connections(self) -> list[Connection]:
         """Give the last closed connections, at most 256, newest last."""

@@ -92,3 +92,42 @@ def test_no_secret_in_a_message() -> None:
     config = ClientConfig(server="h", auth_token="s3cret\n")
     assert "s3cret" not in "\n".join(faults_of(config))
     assert "s3cret" not in repr(config)
+    assert "s3cret" not in "\n".join(faults_of(ClientConfig(server="h", auth_token=["s3cret"])))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:7500",
+        "https://admin:p%40ss@frps.example.com",
+        "http://a:b@[::1]:7500/frps/",
+    ],
+)
+def test_addresses_of_a_dashboard(url: str) -> None:
+    """The dashboard of frps may have user and password, be encrypted, and be below a path."""
+    assert faults_of(ClientConfig(server="h", server_dashboard=url)) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "frps.example.com:7500",
+        "ftp://a:s3cret@h",
+        "http://a:s3cret@",
+        "http://a:s3cret@h:99999",
+        "http://a:s3cret@h:0",
+        "http://a:s3cret@h:7500?x=1",
+        "http://a:s3cret#1@h:7500",
+        "http://a:1/s3cret@h:7500",
+        "http://a:s3cret word@h:7500",
+        "http://a:s3cret@h:7500\n",
+        "http://a:s3crét@h:7500",
+        ["http://a:s3cret@h:7500"],
+    ],
+)
+def test_what_is_no_address_of_a_dashboard(url: Any) -> None:
+    """What cannot be the address of frps's dashboard is refused without showing it: it may have a password in it."""
+    (fault,) = faults_of(ClientConfig(server="h", server_dashboard=url))
+    assert fault.startswith("server_dashboard")
+    assert "s3c" not in fault

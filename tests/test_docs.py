@@ -93,6 +93,7 @@ def test_links_lead_somewhere() -> None:
 def test_the_example_of_the_file_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tunnels.toml in the documents has no fault."""
     monkeypatch.setenv("FRP_TOKEN", "t")
+    monkeypatch.setenv("FRPS_DASHBOARD", "http://admin:password@frp.example.com:7500")
     text = (ROOT / "docs" / "tunnels-file.md").read_text("utf-8")
     match = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert match

@@ -25,13 +25,14 @@ def client_options(command: Command) -> Command:
         token_file: TextIO | None,
         user: str,
         ca_file: str | None,
+        server_dashboard: str | None,
         frp_version: str | None,
         frpc: str | None,
         **arguments: Any,
     ) -> Any:
         if token_file is not None:
             token = token_file.read().strip()
-        options: ClientOptions = {"user": user}
+        options: ClientOptions = {"user": user, "server_dashboard": server_dashboard}
         if ca_file is not None:
             options["tls"] = TLSConfig(trusted_ca_file=ca_file)
         client = FRPClient(server, port, auth_token=token, frpc_path=frpc, frp_version=frp_version, **options)
@@ -42,6 +43,11 @@ def client_options(command: Command) -> Command:
     return with_client  # type: ignore[return-value]
 
 
+server_dashboard_option = click.option(
+    "--server-dashboard", envvar="FRP_WRAPPER_SERVER_DASHBOARD", metavar="URL",
+    help="frps's own dashboard, http://user:password@host:7500, to show what frps has counted too. Better set "
+    "FRP_WRAPPER_SERVER_DASHBOARD: others on this machine can read the password from the process list.",
+)  # fmt: skip
 _CLIENT_OPTIONS = (
     click.option(
         "--server", "-s", envvar="FRP_WRAPPER_SERVER", required=True, metavar="HOST",
@@ -59,6 +65,7 @@ _CLIENT_OPTIONS = (
     click.option("--token-file", type=click.File(), metavar="FILE", help="Read the token from a file; - for stdin."),
     click.option("--user", default="", metavar="USER", help="frp's user, the first part of all names on the server."),
     click.option("--ca-file", metavar="FILE", help="Check the server's certificate against this CA."),
+    server_dashboard_option,
     click.option("--frp-version", metavar="VERSION", help="Use this version of frp; installed if need be."),
     click.option("--frpc", metavar="PATH", help="Use this frpc."),
 )  # fmt: skip

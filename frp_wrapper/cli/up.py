@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from frp_wrapper.cli.dashboard import dashboard_option, shown_at
+from frp_wrapper.cli.options import server_dashboard_option
 from frp_wrapper.cli.usage import default_usage_file
 from frp_wrapper.cli.view import summary, watch
 from frp_wrapper.client import FRPClient
@@ -24,6 +25,7 @@ __all__ = ["up"]
 @click.option(
     "--token", envvar="FRP_WRAPPER_TOKEN", help="Instead of the file's; better by FRP_WRAPPER_TOKEN."
 )
+@server_dashboard_option
 @click.option("--frp-version", help="Use this version of frp; installed if need be.")
 @click.option("--frpc", metavar="PATH", help="Use this frpc.")
 @click.option("--check", is_flag=True, help="Only say whether the file is without faults.")
@@ -31,6 +33,7 @@ __all__ = ["up"]
 def up(  # noqa: PLR0917 - click passes them by name
     path: Path,
     token: str | None,
+    server_dashboard: str | None,
     frp_version: str | None,
     frpc: str | None,
     check: bool,
@@ -42,10 +45,12 @@ def up(  # noqa: PLR0917 - click passes them by name
     What tunnels move is kept by day, for `frpw usage`.
     """
     if check:
-        FRPClient.from_file(path, auth_token=token)
+        FRPClient.from_file(path, auth_token=token, server_dashboard=server_dashboard)
         click.echo(f"{path} is fine")
         return
-    client = _client(path, auth_token=token, frpc_path=frpc, frp_version=frp_version)
+    client = _client(
+        path, auth_token=token, server_dashboard=server_dashboard, frpc_path=frpc, frp_version=frp_version
+    )
     with shown_at(client, dashboard_port), contextlib.suppress(KeyboardInterrupt):
         client.connect(timeout=None, retry=True)
         watch(client)

@@ -80,6 +80,7 @@ class ClientOptions(TypedDict, total=False):
     metadatas: Mapping[str, str]
     log_level: LogLevel
     usage_file: str | None
+    server_dashboard: str | None
     extra: Mapping[str, Any]
 
 
@@ -115,6 +116,8 @@ class ClientConfig:
             ``meter="passive"`` has nothing to go by.
         usage_file: Where to keep what each tunnel has moved by day (`Tunnel.usage`); None: only while this client lives.
             Several clients and processes may share one file.
+        server_dashboard: The dashboard of frps, ``http[s]://user:password@host:7500``, for `Tunnel.server_counters`; None:
+            there is no access to it. Special characters of the password as ``%XX``. frpc is not told.
         extra: Further keys of frpc's configuration, nested and spelled as frp spells them; they win over all others.
     """
 
@@ -143,4 +146,5 @@ class ClientConfig:
     metadatas: Mapping[str, str] = field(default_factory=dict)
     log_level: LogLevel = "debug"
     usage_file: str | None = None
+    server_dashboard: str | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -9,7 +9,8 @@ from typing import Any
 from frp_wrapper.files.setup import Draft, Table
 
 _TABLES = ("client", "tunnels", "visitors")
-_TOKEN_SOURCES = ("auth_token_env", "auth_token_file")
+_SECRETS = ("auth_token", "server_dashboard")
+"""Keys whose value may stand in the environment, ``KEY_env``, or in a file, ``KEY_file``."""
 
 
 def is_own(data: dict[str, Any]) -> bool:
@@ -24,9 +25,10 @@ def draft(data: dict[str, Any], file: Path) -> Draft:
     result.faults += [
         f"there is no table {key}; there are {', '.join(_TABLES)}" for key in data if key not in _TABLES
     ]
-    _resolve_token(result, file)
     if isinstance(usage_file := result.client.get("usage_file"), str):
         result.client["usage_file"] = str(file.parent / Path(usage_file).expanduser())
+    for key in _SECRETS:
+        _resolve_secret(result, key, file)
     for name, table in _named(result, data, "tunnels"):
         result.tunnels.append(tunnel_table(name, table, str(result.client.get("server", ""))))
     for name, table in _named(result, data, "visitors"):
@@ -61,22 +63,22 @@ def _renamed(table: Table, name: str) -> Table:
     return {name if key == "type" else key: value for key, value in table.items()}
 
 
-def _resolve_token(result: Draft, file: Path) -> None:
-    given = [key for key in ("auth_token", *_TOKEN_SOURCES) if key in result.client]
+def _resolve_secret(result: Draft, key: str, file: Path) -> None:
+    given = [name for name in (key, f"{key}_env", f"{key}_file") if name in result.client]
     if len(given) > 1:
         result.faults.append(f"{' and '.join(given)} exclude each other")
-    variable = result.client.pop("auth_token_env", None)
-    token_file = result.client.pop("auth_token_file", None)
+    variable = result.client.pop(f"{key}_env", None)
+    secret_file = result.client.pop(f"{key}_file", None)
     if variable is not None:
-        result.client["auth_token"] = os.environ.get(str(variable))
-        if result.client["auth_token"] is None:
-            result.faults.append(f"auth_token_env: the environment has no {variable}")
-    if token_file is not None:
-        _read_token(result, file.parent / str(token_file))
+        result.client[key] = os.environ.get(str(variable))
+        if result.client[key] is None:
+            result.faults.append(f"{key}_env: the environment has no {variable}")
+    if secret_file is not None:
+        _read_secret(result, key, file.parent / str(secret_file))
 
 
-def _read_token(result: Draft, path: Path) -> None:
+def _read_secret(result: Draft, key: str, path: Path) -> None:
     try:
-        result.client["auth_token"] = path.read_text("utf-8").strip()
+        result.client[key] = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        result.faults.append(f"auth_token_file: {path} cannot be read: {exc}")
+        result.faults.append(f"{key}_file: {path} cannot be read: {exc}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
+from frp_wrapper._type_faults import hidden_options
 from frp_wrapper.checks import Config, faults_of
 from frp_wrapper.config import ClientConfig, TunnelConfig, VisitorConfig
 from frp_wrapper.errors import ConfigError
@@ -75,7 +76,8 @@ class Draft:
         try:
             config = _adapter(kind).validate_python(table)
         except ValidationError as exc:
-            self.faults += [f"{title}: {_sentence(error)}" for error in exc.errors(include_url=False)]
+            hidden = hidden_options(kind)
+            self.faults += [f"{title}: {_sentence(error, hidden)}" for error in exc.errors(include_url=False)]
             return None
         if isinstance(config, Config):
             self.faults += faults_of(config)
@@ -111,7 +113,9 @@ def make_tunnel(table: Table) -> TunnelConfig:
         config = _adapter(TunnelConfig).validate_json(json.dumps(table), strict=True)
         faults = faults_of(config)
     except ValidationError as exc:
-        faults = [f"{_title('tunnel', table)}: {_sentence(error)}" for error in exc.errors(include_url=False)]
+        hidden = hidden_options(TunnelConfig)
+        title = _title("tunnel", table)
+        faults = [f"{title}: {_sentence(error, hidden)}" for error in exc.errors(include_url=False)]
     if faults:
         raise ConfigError("the tunnel has faults", faults=faults, hint="Correct them and try again.")
     return config
@@ -133,10 +137,11 @@ def _title(what: str, table: Table) -> str:
     return f"{what} {table.get('name')!r}"
 
 
-def _sentence(error: Any) -> str:
+def _sentence(error: Any, hidden: frozenset[str]) -> str:
     path = ".".join(str(part) for part in error["loc"])
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"there is no option {path}"
     if error["type"] in ("missing", "missing_keyword_only_argument"):
         return f"{path} is missing"
-    return f"{path} {error['input']!r:.80}: {error['msg'].removeprefix('Input ')}"
+    value = "" if error["loc"][:1] and error["loc"][0] in hidden else f" {error['input']!r:.80}"
+    return f"{path}{value}: {error['msg'].removeprefix('Input ')}"

@@ -177,6 +177,18 @@ def test_wrong_arguments() -> None:
     assert "server 'http://h' is not a host name" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["expose tcp 3000 --server h", "up -c {file}"])
+def test_the_dashboard_of_frps_is_given_by_the_environment(command: str, tmp_path: Path) -> None:
+    """``FRP_WRAPPER_SERVER_DASHBOARD`` is read; a wrong one is refused before anything starts, and not shown."""
+    file = tmp_path / "tunnels.toml"
+    file.write_text('[client]\nserver = "h"\n')
+    access = {"FRP_WRAPPER_SERVER_DASHBOARD": "ftp://a:s3cret@h"}
+    result = frpw(*command.format(file=file).split(), **access)
+    assert result.returncode == 1
+    assert "server_dashboard is not an address" in result.stderr
+    assert "s3cret" not in result.stdout + result.stderr
+
+
 @pytest.mark.integration
 def test_up(server: FRPServer, echo: int, tmp_path: Path) -> None:
     """``up`` runs a file's tunnels; one that the server refuses is shown with its reason and does not stop the others."""

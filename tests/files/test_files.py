@@ -181,6 +181,22 @@ def test_the_token_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (by_file.client.auth_token, by_env.client.auth_token) == ("from-file", "from-env")
 
 
+def test_the_dashboard_of_frps_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of frps's dashboard, which has a password in it, may stand elsewhere as the token may."""
+    url = "http://admin:s3cret@h:7500"
+    (tmp_path / "dashboard").write_text(url + "\n")
+    monkeypatch.setenv("TEST_FRPS_DASHBOARD", url)
+    for line in (
+        f'server_dashboard = "{url}"',
+        'server_dashboard_file = "dashboard"',
+        'server_dashboard_env = "TEST_FRPS_DASHBOARD"',
+    ):
+        assert load_text(tmp_path, f'[client]\nserver = "h"\n{line}').client.server_dashboard == url
+    text = "\n".join(faults(tmp_path, f'[client]\nserver = "h"\nserver_dashboard = ["{url}"]'))
+    assert "server_dashboard" in text
+    assert "s3cret" not in text
+
+
 def test_frpc_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of frp's is read whole: what we have no name for is handed on, what we set ourselves is told."""
     monkeypatch.setenv("TEST_FRP_TOKEN", "t0ken")

@@ -16,6 +16,7 @@ from frp_wrapper import refused_ports
 from frp_wrapper.config import ClientConfig, TunnelConfig
 from frp_wrapper.errors import FRPError, ProcessError
 from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.server_counters import ServerCounters
 from frp_wrapper.metering.usage import Traffic, Usage
 from frp_wrapper.metering.visitors import Visitors, VisitorTotals
 from frp_wrapper.monitoring.dashboard import MonitoringDashboard
@@ -87,6 +88,8 @@ class StandIn:
     frp_version = "0.71.0"
     login_error: FRPError | None = None
     server_latency: float | None = None
+    server_api: object | None = None
+    server_counters_error: FRPError | None = None
     dropped_events = 0
     dropped_output = 0
 
@@ -95,6 +98,7 @@ class StandIn:
         self.events = EventEmitter()
         self.log_lines = LogRing()
         self.meters: dict[str, Meter] = {}
+        self.counted_by_frps: dict[str, ServerCounters] = {}
         self.restarted: list[str] = []
         self.changes = 0
         self.session = Session("localhost", "", self._changed, lambda _: True)
@@ -139,6 +143,10 @@ class StandIn:
 
     def wait_for(self, endpoint: Endpoint, status: TunnelStatus, timeout: float) -> None:
         """Nothing here takes time."""
+
+    def server_counters(self, tunnel: Tunnel, timeout: float) -> ServerCounters | None:
+        """Give what a test has set."""
+        return self.counted_by_frps.get(tunnel.id)
 
     def list_tunnels(self) -> list[Tunnel]:
         """As the client."""

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from frp_wrapper.config import TunnelConfig
 from frp_wrapper.errors import ConnectionFailedError, TunnelError
 from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.server_counters import ServerCounters
 from frp_wrapper.monitoring.dashboard import MonitoringDashboard
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.metrics import TunnelMetrics
@@ -190,7 +191,9 @@ def test_the_overview(client: StandIn, dashboard: MonitoringDashboard) -> None:
     (tunnel,) = answer["tunnels"]
     assert tunnel["status"] == "error"
     assert tunnel["error"]["reason"] == "port_in_use"
-    assert ask(dashboard.port, "/api/tunnels/web").json.keys() == tunnel.keys()
+    alone = ask(dashboard.port, "/api/tunnels/web").json
+    assert alone.keys() - tunnel.keys() == {"server_counters"}
+    assert alone["server_counters"] is None
     assert ask(dashboard.port, "/api/tunnels/nothing").code == "not_found"
 
 
@@ -545,6 +548,29 @@ def test_metrics(client: StandIn, dashboard: MonitoringDashboard, accept: str) -
     assert values["client_connected",] == 1
     assert values["client_dropped_events_total",] == 0
     assert families["frp_wrapper_tunnel_bytes_sent"].type == "counter"
+
+
+def test_counters_of_the_server(client: StandIn, dashboard: MonitoringDashboard) -> None:
+    """What frps has counted is beside our numbers where it is known; nobody is asked without access to its dashboard."""
+    as_of = datetime.fromtimestamp(1_700_000_000, UTC)
+    client.counted_by_frps["web"] = ServerCounters(9, 7, None, "11-25 15:41:15", None, as_of)
+    assert "frp_wrapper_server_" not in scrape(dashboard)[0]
+    client.server_api = object()
+    assert ask(dashboard.port, "/api/tunnels/web").json["server_counters"] == {
+        "bytes_sent_today": 9,
+        "bytes_received_today": 7,
+        "open_connections": None,
+        "last_start": "11-25 15:41:15",
+        "last_close": None,
+        "as_of": "2023-11-14T22:13:20+00:00",
+        "source": "frps",
+    }
+    client.add("other")
+    text, families = scrape(dashboard)
+    (sample,) = families["frp_wrapper_server_bytes_received_today"].samples
+    assert (sample.value, sample.labels) == (7, {"tunnel": "web", "type": "tcp"})
+    assert families["frp_wrapper_server_counters_as_of_timestamp_seconds"].samples[0].value == 1_700_000_000
+    assert "frp_wrapper_server_open_connections" not in text
 
 
 def test_metrics_that_are_not_known_are_absent(client: StandIn, dashboard: MonitoringDashboard) -> None:

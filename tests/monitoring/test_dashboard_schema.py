@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from frp_wrapper.errors import AuthenticationError
 from frp_wrapper.metering.connection import Connection
+from frp_wrapper.metering.server_counters import ServerCounters
 from frp_wrapper.monitoring.dashboard import MonitoringDashboard
 from frp_wrapper.monitoring.web_api.openapi import document
 from tests.monitoring.dashboards import TOKEN, StandIn, record, running
@@ -52,6 +54,11 @@ def dashboard() -> Iterator[MonitoringDashboard]:
     client.meters["web"].closed = [Connection(None, now, now, None, None, "127.0.0.1:6", "refused")]
     for level in ("debug", "info", "error"):
         client.log_lines.add(record("detail", level, level, "web"))
+    client.server_api = object()
+    client.server_counters_error = AuthenticationError(
+        "wrong", reason="server_dashboard_auth", hint="Correct it."
+    )
+    client.counted_by_frps["web"] = ServerCounters(9, 7, None, "11-25 15:41:15", None, now)
     client.session.log_out("server_lost")
     with running(client) as dashboard:
         dashboard.monitor.check_now()

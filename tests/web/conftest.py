@@ -60,6 +60,8 @@ def real() -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def still() -> Iterator[int]:
     """The port of a dashboard over two tunnels whose numbers do not move: for what needs no traffic."""
-    with running(StandIn("web", "old-api")) as dashboard:
+    client = StandIn("web", "old-api")
+    client.server_api = object()
+    with running(client) as dashboard:
         assert dashboard.port is not None
         yield dashboard.port

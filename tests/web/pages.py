@@ -127,8 +127,13 @@ def stage() -> Iterator[Stage]:
     """Run it all on loopback; one visitor stays connected all the time."""
     with (
         web_service() as service,
-        FRPServer(vhost_http_port=0, allow_ports=[PORTS]) as server,
-        FRPClient("localhost", server.bind_port, auth_token=server.auth_token) as client,
+        FRPServer(vhost_http_port=0, allow_ports=[PORTS], dashboard_port=0) as server,
+        FRPClient(
+            "localhost",
+            server.bind_port,
+            auth_token=server.auth_token,
+            server_dashboard=server.dashboard_url,
+        ) as client,
     ):
         tcp = client.expose_tcp(service, name="web-tcp", meter="relay")
         web = client.expose_path(service, "/hello", name="web-path")

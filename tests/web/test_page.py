@@ -146,6 +146,25 @@ def test_numbers_that_nobody_measures_say_so(pages: Pages, real: Stage) -> None:
     expect(fact.locator("dd")).not_to_contain_text("0")
 
 
+def test_what_frps_has_counted_stands_beside_our_numbers(pages: Pages, real: Stage) -> None:
+    """The page of a tunnel shows frps's numbers and ours with their sources and ages, in both languages."""
+    page = pages.open(real.port, "#/tunnels/web-tcp")
+    card = page.locator("section[aria-labelledby=counters-title]")
+    expect(card.locator("thead")).to_have_text(re.compile(r"Counted by\s*relay\s*frps"))
+    rows = card.locator("tbody tr")
+    expect(rows.filter(has_text="Sent").locator("td").first).to_have_text(re.compile(r"[kM]B"))
+    expect(rows.filter(has_text="Sent").locator("td").last).to_have_text(re.compile(r"\d [kM]?B"))
+    expect(rows.filter(has_text="Open now").locator("td").last).to_have_text(re.compile(r"^[1-9]"))
+    expect(rows.filter(has_text="As of").locator("time")).to_have_count(2)
+    expect(rows.filter(has_text="Last came").locator("td").last).to_have_text(
+        re.compile(r"\d\d-\d\d \d\d:\d\d:\d\d")
+    )
+    page = pages.open(real.port, "#/tunnels/web-tcp", locale="ko-KR")
+    card = page.locator("section[aria-labelledby=counters-title]")
+    expect(card).to_contain_text("여기와 frps에서 센 값")
+    expect(card.locator("tbody tr").first.locator("td").last).to_have_text(re.compile(r"\d [kM]?B"))
+
+
 def test_the_log_follows_and_can_be_searched(pages: Pages, real: Stage) -> None:
     """New lines come in by themselves, a search leaves those that fit, a pause holds them back."""
     page = pages.open(real.port, "#/logs?level=debug")

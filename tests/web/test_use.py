@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from frp_wrapper.errors import AuthenticationError
+from frp_wrapper.metering.server_counters import ServerCounters
 from frp_wrapper.monitoring.events import EventType
 from frp_wrapper.monitoring.monitor import TunnelMonitor
 from frp_wrapper.monitoring.registry import Registry
@@ -196,6 +199,24 @@ def test_unknown_numbers_are_dashes(pages: Pages, serve: Serve) -> None:
     )
 
 
+def test_why_frps_tells_no_numbers(pages: Pages, serve: Serve) -> None:
+    """Without access to frps's dashboard there is nothing of it; where it does not answer, the reason is shown, and no zero."""
+    client = StandIn("web")
+    dashboard = serve(client)
+    page = pages.open(dashboard.port, "#/tunnels/web")
+    card = page.locator("section[aria-labelledby=counters-title]")
+    expect(page.locator("#errors-title")).to_be_visible()
+    assert card.count() == 0
+    client.server_api = object()
+    client.server_counters_error = AuthenticationError(
+        "it refuses the password", reason="server_dashboard_auth", hint="Use another."
+    )
+    expect(card).to_contain_text("it refuses the password Use another.")
+    expect(card.locator("tbody tr").first.locator("td").last).to_have_text(
+        "\N{EN DASH}not told by frps (yet)"
+    )
+
+
 def test_no_tunnels_says_what_to_do(pages: Pages, serve: Serve) -> None:
     """An empty dashboard shows the line of Python and the command that make a tunnel."""
     dashboard = serve(StandIn())
@@ -250,6 +271,9 @@ def busy() -> Any:
     client.log_lines.add(record("detail", "a line", "error", tunnel_id="web"))
     client.log_lines.add(record("detail", "another line", "warning"))
     client.notify(EventType.TUNNEL_ERROR, {"tunnel_id": "web", "error": "it failed", "reason": "port_in_use"})
+    client.server_api = object()
+    client.server_counters_error = AuthenticationError("refused", reason="server_dashboard_auth", hint="Try.")
+    client.counted_by_frps["web"] = ServerCounters(9, 7, 1, "11-25 15:41:15", None, datetime.now(UTC))
     with running(client) as dashboard:
         yield dashboard.port
 

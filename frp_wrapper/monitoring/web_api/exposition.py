@@ -13,6 +13,7 @@ from frp_wrapper.monitoring.web_api.snapshot import Snapshot
 from frp_wrapper.tunnel import Tunnel
 
 if TYPE_CHECKING:
+    from frp_wrapper.metering.server_counters import ServerCounters
     from frp_wrapper.monitoring.web_api.runtime import Runtime
 
 __all__ = ["OPEN_METRICS", "TEXT", "families", "media_type"]
@@ -49,7 +50,12 @@ def media_type(accept: str) -> str:
 def families(snapshot: Snapshot, runtime: Runtime, media: str) -> Iterator[bytes]:
     """Give each metric that is known as text, and the end."""
     is_open = media == OPEN_METRICS
-    for family in (*_of_client(snapshot, runtime), *_of_tunnels(snapshot), *_of_dashboard(runtime)):
+    for family in (
+        *_of_client(snapshot, runtime),
+        *_of_tunnels(snapshot),
+        *_of_server(snapshot),
+        *_of_dashboard(runtime),
+    ):
         yield _text(family, is_open=is_open)
     if is_open:
         yield b"# EOF\n"
@@ -145,6 +151,35 @@ def _of_tunnels(snapshot: Snapshot) -> Iterator[Family]:
     yield Family("tunnel_errors_by_reason", "counter", "Connections that failed, by reason.", reasons)
     yield _summary(rows, "latency", "Seconds until the local service took a connection.")
     yield _summary(rows, "duration", "Seconds from opening to closing of a connection.")
+
+
+def _of_server(snapshot: Snapshot) -> Iterator[Family]:
+    """What frps has counted, as far as it is at hand: what a look asks for is there for the next."""
+    if not snapshot.client["server_dashboard"]:
+        return
+    rows = [
+        (_tunnel_labels(tunnel), counters)
+        for tunnel, _ in snapshot.tunnels
+        if (counters := tunnel.server_counters(timeout=0)) is not None
+    ]
+
+    def each(name: str, text: str, value: Callable[[ServerCounters], Number]) -> Family:
+        return Family(name, "gauge", text, [("", labels, value(row)) for labels, row in rows])
+
+    yield each(
+        "server_bytes_sent_today", "Payload bytes to visitors, counted by frps.", lambda c: c.bytes_sent_today
+    )
+    yield each(
+        "server_bytes_received_today",
+        "Payload bytes from visitors, counted by frps.",
+        lambda c: c.bytes_received_today,
+    )
+    yield each("server_open_connections", "Connections open, counted by frps.", lambda c: c.open_connections)
+    yield each(
+        "server_counters_as_of_timestamp_seconds",
+        "When frps told what it has counted, Unix time.",
+        lambda c: c.as_of.timestamp(),
+    )
 
 
 def _summary(rows: list[tuple[Labels, Tunnel, TunnelMetrics]], field: str, text: str) -> Family:

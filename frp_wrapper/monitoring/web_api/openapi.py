@@ -77,7 +77,9 @@ def _paths() -> dict[str, dict[str, Schema]]:
             ),
         },
         "/api/tunnels/{id}": {
-            "get": _get("", "How a tunnel is.", _json("Tunnel"), tunnel),
+            "get": _get(
+                "", "How a tunnel is, and what frps has counted of it.", _json("TunnelWithServer"), tunnel
+            ),
             "delete": _operation("Close a tunnel.", {204: {}}, tunnel, errors=(401, 403, 404, 409, 502, 504)),
         },
         "/api/tunnels/{id}/restart": {

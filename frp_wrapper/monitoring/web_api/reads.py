@@ -28,6 +28,8 @@ __all__ = ["Reads", "json_response"]
 MAX_LIMIT = 1000
 MAX_IDS = 100
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
+_SERVER_PATIENCE = 1.0
+"""Seconds to wait for frps's own counters; then those of before are shown."""
 _LONGEST_RANGE = TIERS[-1].step * TIERS[-1].points
 
 
@@ -92,7 +94,9 @@ class Reads:
     async def tunnel(self, request: Request) -> Response:
         """``/api/tunnels/{id}``."""
         tunnel = self.find(request)
-        return json_response(encode(tunnel_view(tunnel, tunnel.metrics)))
+        counters = await self._runtime.call(lambda: tunnel.server_counters(_SERVER_PATIENCE))
+        view = tunnel_view(tunnel, tunnel.metrics) | {"server_counters": counters}
+        return json_response(encode(view))
 
     async def connections(self, request: Request) -> Response:
         """``/api/tunnels/{id}/connections``."""

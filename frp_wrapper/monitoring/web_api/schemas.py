@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from frp_wrapper.config import HealthCheck, TunnelConfig
+from frp_wrapper.metering.server_counters import ServerCounters
 from frp_wrapper.metering.usage import Traffic
 from frp_wrapper.metering.visitors import VisitorTotals
 from frp_wrapper.monitoring.events import EventType
@@ -130,6 +131,8 @@ SCHEMAS: dict[str, Schema] = {
         uptime=NUMBER,
         login_error=FAILURE,
         server_latency=null(NUMBER),
+        server_dashboard=FLAG,
+        server_counters_error=FAILURE,
         frpc_pid=null(COUNT),
         frp_version=null(TEXT),
         dropped_events=COUNT,
@@ -148,6 +151,10 @@ SCHEMAS: dict[str, Schema] = {
         uptime=NUMBER,
         metrics=ref("TunnelMetrics"),
     ),
+    "ServerCounters": of_class(ServerCounters),
+    "TunnelWithServer": {
+        "allOf": [ref("Tunnel"), record(server_counters=null(ref("ServerCounters")))],
+    },
     "Tunnels": record(as_of=TIME, client=ref("Client"), tunnels=many(ref("Tunnel"))),
     "Connection": record(
         id=TEXT,

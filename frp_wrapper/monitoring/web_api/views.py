@@ -58,6 +58,14 @@ class Client(Protocol):
         """Why the last login failed."""
 
     @property
+    def server_api(self) -> object | None:
+        """What asks frps's dashboard; None: nothing does."""
+
+    @property
+    def server_counters_error(self) -> FRPError | None:
+        """Why frps did not tell its counters."""
+
+    @property
     def dropped_events(self) -> int:
         """Events that no handler has seen."""
 
@@ -129,6 +137,8 @@ def client_view(client: Client) -> View:
         "uptime": client.get_uptime(),
         "login_error": error_view(client.login_error),
         "server_latency": getattr(client, "server_latency", None),
+        "server_dashboard": client.server_api is not None,
+        "server_counters_error": error_view(client.server_counters_error),
         "frpc_pid": client.pid,
         "frp_version": client.frp_version,
         "dropped_events": client.dropped_events,

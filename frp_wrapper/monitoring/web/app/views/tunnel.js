@@ -24,6 +24,7 @@ import {
 } from "../ui/parts.js";
 import { AlertList, Timeline } from "./events.js";
 import { LogTail } from "./log-tail.js";
+import { ServerCounters } from "./server-counters.js";
 import { TunnelCharts } from "./tunnel-charts.js";
 
 const MOST_ROWS = 100;
@@ -132,6 +133,7 @@ function Shown({ view }) {
       <${ClosedConnections} answer=${answer} />
       <${Visitors} view=${view} answer=${answer} />
       <${Errors} view=${view} />
+      <${ServerCounters} view=${view} />
     </div>
     <section aria-labelledby="events-title"><div class="section-head"><h2 id="events-title">${t("nav.events")}</h2></div>
       <${Timeline} events=${mine} ofTunnel empty=${t("empty.no_events")} /></section>
