@@ -38,6 +38,7 @@ _CONNECTION_EVENTS = {
     "closed": EventType.CONNECTION_CLOSED,
     "broken": EventType.CONNECTION_CLOSED,
     "failed": EventType.CONNECTION_FAILED,
+    "refused": EventType.CONNECTION_REFUSED,
 }
 _NEW_LINE = frozenset({"client_connected", "client_disconnected", "connecting", "reconnecting"})
 """Lines after which nothing answers the heartbeats of before."""
@@ -73,7 +74,7 @@ class ClientRun:
         version = version_key(binary_version(path))
         self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)
         self._metering = Metering(config, self.frpc, self._on_connection, self._wants_connections)
-        self._watch = StatusWatch(config.server, self.session, self.frpc, self._metering.reopen)
+        self._watch = StatusWatch(config.server, self.session, self.frpc, self._reopen_relay)
         self._services = ServiceWatch(
             config.server,
             lambda: self.session.endpoints(Tunnel),
@@ -219,6 +220,13 @@ class ClientRun:
         local = self._metering.relay_address(config)
         self.frpc.set_proxy(proxy_table(config, version=self.frpc.version, local=local))
         self._watch.hint()
+
+    def _reopen_relay(self) -> None:
+        moved = self._metering.reopen()
+        for tunnel in self.session.endpoints(Tunnel):
+            if tunnel.id in moved:
+                with contextlib.suppress(FRPError):  # frpc is away again: the next repair comes with it
+                    self._open_tunnel(tunnel.config)
 
     def _discard(self, endpoint: Endpoint) -> None:
         if self.session.remove(endpoint) and isinstance(endpoint, Tunnel):

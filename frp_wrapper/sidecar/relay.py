@@ -11,55 +11,46 @@ import struct
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from frp_wrapper.sidecar.admission import Admission
+from frp_wrapper.sidecar.entrance import SWEEP, Entrance, Handler, Visit, reset
+from frp_wrapper.sidecar.health_checks import HealthCheck, health_check
 from frp_wrapper.sidecar.link import Desk, Link
+from frp_wrapper.sidecar.news import News, row
 from frp_wrapper.sidecar.pump import BUFFER, PipePool
 from frp_wrapper.sidecar.slots import Field, Slots
+from frp_wrapper.sidecar.udp import UdpGate, listen
 
 _ACCEPTS = 64
 """Connections taken at once before the open ones have their turn."""
 _EVENTS = 512
-_RECENT = 256
 _BACKLOG = 1024
-_NEWS = 8192
-"""Connections that are noted until the host asks, which it does once a second."""
 _NO_DESCRIPTOR_PAUSE = 0.05
 """Seconds to wait for a descriptor to come free when there is none for a new connection."""
 _EDGES = 0
 if hasattr(select, "epoll"):
     _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _RESET = struct.pack("ii", 1, 0)
-
-
-class News:
-    """What became of connections, until the host asks; bounded, and what the bound drops is counted."""
-
-    def __init__(self) -> None:
-        self._rows: deque[dict[str, Any]] = deque(maxlen=_NEWS)
-        self._lost = 0
-        self._lost_told = 0
-        self.wants_opened = False
-        """Whether the host wants to know of connections as soon as they begin."""
-
-    def add(self, tunnel: str, kind: str, link: dict[str, Any]) -> None:
-        """Note that a connection was ``opened`` or ``closed``, or by the service ``broken`` or ``failed``."""
-        self._lost += len(self._rows) == _NEWS
-        self._rows.append({"tunnel": tunnel, "kind": kind, "connection": link})
-
-    def take(self, *, opened: bool) -> dict[str, Any]:
-        """Give what has been noted since the last time, and how much was lost."""
-        self.wants_opened = opened
-        rows = [self._rows.popleft() for _ in range(len(self._rows))]
-        lost, self._lost_told = self._lost - self._lost_told, self._lost
-        return {"rows": rows, "lost": lost}
+_CALL_SECONDS = 2.0
+"""How long somebody waits for the relay's thread."""
 
 
 class Gate:
     """One relayed tunnel: where it listens, where it leads, and its connections."""
 
     def __init__(
-        self, name: str, listener: socket.socket, target: tuple[str, int], slot: int, proxy_protocol: str
+        self,
+        name: str,
+        listener: socket.socket,
+        target: tuple[str, int],
+        slot: int,
+        *,
+        proxy_protocol: str,
+        admission: Admission | None,
+        health_check: HealthCheck | None,
     ) -> None:
         self.name = name
         self.listener = listener
@@ -70,8 +61,13 @@ class Gate:
         """``strip``: frpc sends the header, the service must not see it; ``keep``: it wants it; ``none``: none comes."""
         self.is_open = True
         """Once it is closed its slot may be another tunnel's: what its last connections carry is not counted."""
+        self.admission = admission
+        self.health_check = health_check
         self.links: set[Link] = set()
-        self.recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
+
+    def connections(self) -> list[dict[str, Any]]:
+        """Describe the visitors' connections; may be called from another thread."""
+        return [link.describe() for link in list(self.links) if link.counted]
 
 
 class Relay:
@@ -89,21 +85,38 @@ class Relay:
             raise OSError(errno.EPROTONOSUPPORT, "the relay needs epoll, which only Linux has")
         self._slots = slots
         self._lock = threading.Lock()
-        self._gates: dict[str, Gate] = {}
-        self._listeners: dict[int, Gate] = {}
+        self._gates: dict[str, Gate | UdpGate] = {}
         self._links: dict[int, Link] = {}
+        self._handlers: dict[int, Handler] = {}
+        """What is called for descriptors that are no link's."""
         self._busy: deque[Link] = deque()
         self.news = News()
         self._desk = Desk(slots, bytearray(BUFFER), PipePool(), self.news)
+        self._entrance = Entrance(self, slots, self.news, self._connect)
+        self._udp: list[UdpGate] = []
+        self._swept_at = 0.0
+        self._actions: deque[tuple[Callable[[], None], threading.Event]] = deque()
         self._epoll = select.epoll()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._handlers[self._wake_read] = self._act
         self._epoll.register(self._wake_read, select.EPOLLIN)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
 
-    def open(self, name: str, target: tuple[str, int], *, slot: int, port: int, proxy_protocol: str) -> int:
-        """Listen for one tunnel and give the loopback port.
+    def open(
+        self,
+        name: str,
+        target: tuple[str, int],
+        *,
+        slot: int,
+        port: int,
+        proxy_protocol: str,
+        rules: Mapping[str, Any] | None = None,
+        check_path: str | None = None,
+        check_host: str | None = None,
+    ) -> int:
+        """Listen for one tunnel and give the loopback port; one that listens there already is left alone.
 
         Args:
             name: The tunnel.
@@ -111,42 +124,103 @@ class Relay:
             slot: Where to count.
             port: The port to listen at; 0: any.
             proxy_protocol: See `Gate`.
+            rules: See `Admission`; None: everybody may come in.
+            check_path: What frpc's health checks ask for; None: there are none.
+            check_host: The Host header that they have; None: that of the port.
 
         Raises:
             OSError: The port is taken, or the host is unknown.
         """
-        address = socket.getaddrinfo(*target, type=socket.SOCK_STREAM)[0][4]
+        if self._is_open(name, port):
+            return port
+        address = _resolved(target, socket.SOCK_STREAM)
         listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         listener.setblocking(False)
-        gate = Gate(name, listener, (str(address[0]), int(address[1])), slot, proxy_protocol)
+        bound: int = listener.getsockname()[1]
+        host = None if proxy_protocol != "none" else check_host or f"127.0.0.1:{bound}"
+        gate = Gate(
+            name,
+            listener,
+            address,
+            slot,
+            proxy_protocol=proxy_protocol,
+            admission=Admission(rules) if rules is not None else None,
+            health_check=health_check(check_path, host),
+        )
         self._slots.write(slot, Field.OPEN, 0)
         with self._lock:
             self._gates[name] = gate
-            self._listeners[listener.fileno()] = gate
-        self._epoll.register(listener.fileno(), select.EPOLLIN)
-        bound: int = listener.getsockname()[1]
+        self.watch(listener, partial(self._accept, gate), select.EPOLLIN)
         return bound
 
+    def open_udp(
+        self,
+        name: str,
+        target: tuple[str, int],
+        *,
+        slot: int,
+        port: int,
+        proxy_protocol: str,
+        every_datagram: bool = False,
+        visitor_prolongs: bool = True,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Listen for the datagrams of one tunnel and give the loopback port; see `open` and `UdpGate`.
+
+        Raises:
+            OSError: The port is taken, or the host is unknown.
+        """
+        if self._is_open(name, port):
+            return port
+        gate = UdpGate(
+            name,
+            listen(port),
+            _resolved(target, socket.SOCK_DGRAM),
+            slot=slot,
+            proxy_protocol=proxy_protocol,
+            every_datagram=every_datagram,
+            visitor_prolongs=visitor_prolongs,
+            admission=Admission(rules) if rules is not None else None,
+            loop=self,
+            slots=self._slots,
+            news=self.news,
+        )
+        bound: int = gate.listener.getsockname()[1]
+        self._slots.write(slot, Field.OPEN, 0)
+        with self._lock:
+            self._gates[name] = gate
+        self._call(lambda: self._begin_udp(gate))
+        return bound
+
+    def _is_open(self, name: str, port: int) -> bool:
+        gate = self._gates.get(name)
+        return gate is not None and gate.listener.getsockname()[1] == port
+
     def close(self, name: str) -> None:
-        """Take no more connections for a tunnel; open ones may finish."""
+        """Take no more connections for a tunnel; open ones may finish, sessions of datagrams end."""
         with self._lock:
             gate = self._gates.pop(name, None)
-            if gate is None:
-                return
-            del self._listeners[gate.listener.fileno()]
+        if isinstance(gate, UdpGate):
+            self._call(lambda: self._end_udp(gate))
+        elif gate is not None:
             gate.is_open = False
-        self._epoll.unregister(gate.listener.fileno())
-        gate.listener.close()
+            self.unwatch(gate.listener)
+            gate.listener.close()
 
     def connections(self, name: str) -> list[dict[str, Any]]:
         """Describe the open connections of a tunnel."""
         gate = self._gates.get(name)
-        return [link.describe() for link in list(gate.links) if link.counted] if gate else []
+        return gate.connections() if gate else []
 
-    def recent(self, name: str) -> list[dict[str, Any]]:
-        """Describe the last closed connections of a tunnel, newest last."""
-        gate = self._gates.get(name)
-        return list(gate.recent) if gate else []
+    def watch(self, end: socket.socket, handler: Handler, events: int) -> None:
+        """Call ``handler`` with what epoll says of a socket."""
+        self._handlers[end.fileno()] = handler
+        self._epoll.register(end.fileno(), events)
+
+    def unwatch(self, end: socket.socket) -> None:
+        """Call it no more; before the socket is closed."""
+        del self._handlers[end.fileno()]
+        self._epoll.unregister(end.fileno())
 
     def stop(self) -> None:
         """Close everything and end the thread."""
@@ -159,19 +233,57 @@ class Relay:
 
     def _run(self) -> None:
         while not self._stopping:
-            for descriptor, events in self._epoll.poll(0 if self._busy else None, _EVENTS):
+            for descriptor, events in self._epoll.poll(self._patience(), _EVENTS):
                 link = self._links.get(descriptor)
                 if link is not None:
                     self._serve(link, descriptor, events)
-                elif (gate := self._listeners.get(descriptor)) is not None:
-                    self._accept(gate)
+                elif (handler := self._handlers.get(descriptor)) is not None:
+                    handler(events)
             for _ in range(len(self._busy)):
                 link = self._busy.popleft()
                 if not link.closed:
                     self._advance(link)
+            self._sweep()
         self._close_all()
 
-    def _accept(self, gate: Gate) -> None:
+    def _patience(self) -> float | None:
+        if self._busy:
+            return 0.0
+        return SWEEP if self._entrance else 1.0 if self._udp else None
+
+    def _sweep(self) -> None:
+        """Look, now and then, at what has waited for too long."""
+        if not (self._entrance or self._udp) or time.monotonic() - self._swept_at < SWEEP:
+            return
+        self._swept_at = time.monotonic()
+        self._entrance.sweep()
+        for gate in self._udp:
+            gate.sweep()
+
+    def _call(self, action: Callable[[], None]) -> None:
+        """Have something done on the relay's thread, and wait for it."""
+        done = threading.Event()
+        self._actions.append((action, done))
+        os.write(self._wake_write, b"x")
+        done.wait(_CALL_SECONDS)
+
+    def _act(self, _events: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+        while self._actions:
+            action, done = self._actions.popleft()
+            action()
+            done.set()
+
+    def _begin_udp(self, gate: UdpGate) -> None:
+        self._udp.append(gate)
+        self.watch(gate.listener, gate.on_frpc, select.EPOLLIN)
+
+    def _end_udp(self, gate: UdpGate) -> None:
+        self._udp.remove(gate)
+        gate.close()
+
+    def _accept(self, gate: Gate, _events: int) -> None:
         for _ in range(_ACCEPTS):
             try:
                 incoming, peer = gate.listener.accept()
@@ -182,13 +294,13 @@ class Relay:
                 ):  # no descriptor left: epoll would call again at once
                     time.sleep(_NO_DESCRIPTOR_PAUSE)
                 return
-            self._connect(gate, incoming, f"{peer[0]}:{peer[1]}")
+            self._entrance.receive(gate, incoming, f"{peer[0]}:{peer[1]}")
 
-    def _connect(self, gate: Gate, incoming: socket.socket, peer: str) -> None:
+    def _connect(self, gate: Gate, incoming: socket.socket, peer: str, visit: Visit) -> None:
         try:
             outgoing = socket.socket(gate.family, socket.SOCK_STREAM)
         except OSError as exc:
-            self._refuse(gate, incoming, str(exc.strerror))
+            self._turn_away(gate, incoming, peer, visit, str(exc.strerror))
             return
         for end in (incoming, outgoing):
             end.setblocking(False)
@@ -197,21 +309,23 @@ class Relay:
         code = outgoing.connect_ex(gate.target)
         if code not in (0, errno.EINPROGRESS):
             outgoing.close()
-            self._refuse(gate, incoming, os.strerror(code))
+            self._turn_away(gate, incoming, peer, visit, os.strerror(code))
             return
-        link = Link(gate, incoming, outgoing, peer, self._desk)
+        link = Link(gate, incoming, outgoing, peer, visit=visit, desk=self._desk)
         gate.links.add(link)
         for end in (incoming, outgoing):
             self._links[end.fileno()] = link
             self._epoll.register(end.fileno(), _EDGES)
 
-    def _refuse(self, gate: Gate, incoming: socket.socket, why: str) -> None:
+    def _turn_away(self, gate: Gate, incoming: socket.socket, peer: str, visit: Visit, why: str) -> None:
+        """End a connection that cannot be made to the service."""
+        reset(incoming)
+        if visit.is_check:
+            return
         self._slots.add(gate.slot, Field.CONNECTIONS, 1)
         self._slots.add(gate.slot, Field.ERRORS, 1)
         now = time.time()
-        failed = {"visitor": None, "opened_at": now, "closed_at": now, "bytes_sent": 0, "bytes_received": 0}
-        self.news.add(gate.name, "failed", failed | {"error": why})
-        _reset(incoming)
+        self.news.add(gate.name, "failed", row(visit.visitor, peer, now, now, error=why))
 
     def _serve(self, link: Link, descriptor: int, events: int) -> None:
         if events & select.EPOLLERR:
@@ -238,8 +352,7 @@ class Relay:
 
     def _fail(self, link: Link, why: str, *, by_service: bool) -> None:
         """Pass an abort on as an abort: a reset must not look like a clean end to the other side."""
-        if by_service:
-            link.count()
+        if by_service and link.counted and link.gate.is_open:
             self._slots.add(link.gate.slot, Field.ERRORS, 1)
         for end in (link.incoming, link.outgoing):
             with contextlib.suppress(OSError):
@@ -252,21 +365,19 @@ class Relay:
             self._links.pop(end.fileno(), None)
         link.close(error)
         if link.counted:
-            described = link.describe()
-            link.gate.recent.append(described)
             kind = "closed" if not by_service else "broken" if link.was_connected else "failed"
-            self.news.add(link.gate.name, kind, described)
+            self.news.add(link.gate.name, kind, link.describe())
 
     def _close_all(self) -> None:
         for link in set(self._links.values()):
             self._close(link, "the relay ended")
-        for gate in self._gates.values():
-            gate.listener.close()
+        self._entrance.close()
+        for gate in list(self._gates.values()):
+            gate.close() if isinstance(gate, UdpGate) else gate.listener.close()
         self._desk.pipes.close()
         self._epoll.close()
 
 
-def _reset(end: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    end.close()
+def _resolved(target: tuple[str, int], kind: socket.SocketKind) -> tuple[str, int]:
+    address = socket.getaddrinfo(*target, type=kind)[0][4]
+    return str(address[0]), int(address[1])

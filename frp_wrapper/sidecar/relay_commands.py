@@ -16,21 +16,18 @@ def execute(relay: Relay | None, message: Message) -> tuple[Relay | None, Messag
     if message["op"] == "relay_open":
         if relay is None:
             relay = Relay(Slots(message["counters"], message["slots"]))
-        host, port = message["target"]
-        bound = relay.open(
-            message["name"],
-            (host, port),
-            slot=message["slot"],
-            port=message["port"],
-            proxy_protocol=message["proxy_protocol"],
-        )
-        return relay, {"port": bound}
+        return relay, {"port": _open(relay, message)}
     if relay is None:
-        return relay, {"open": [], "recent": [], "rows": [], "lost": 0}
+        return relay, {"open": [], "rows": [], "lost": 0, "forgotten": 0}
     if message["op"] == "relay_news":
         return relay, relay.news.take(opened=message["opened"])
     if message["op"] == "relay_close":
         relay.close(message["name"])
         return relay, {}
-    name = message["name"]
-    return relay, {"open": relay.connections(name), "recent": relay.recent(name)}
+    return relay, {"open": relay.connections(message["name"])}
+
+
+def _open(relay: Relay, message: Message) -> int:
+    host, port = message["target"]
+    opening = relay.open_udp if message["datagrams"] else relay.open
+    return opening(message["name"], (host, port), **message["options"])

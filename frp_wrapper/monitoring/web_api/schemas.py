@@ -156,6 +156,9 @@ SCHEMAS: dict[str, Schema] = {
         duration=NUMBER,
         local_address=null(TEXT),
         error=null(TEXT),
+        reason=null(TEXT),
+        connect_seconds=null(NUMBER),
+        first_byte_seconds=null(NUMBER),
     ),
     "Connections": record(
         open=many(ref("Connection")),

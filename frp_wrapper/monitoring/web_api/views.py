@@ -179,6 +179,9 @@ def connection_view(connection: Connection) -> View:
         "duration": connection.duration,
         "local_address": connection.local_address,
         "error": connection.error,
+        "reason": connection.reason,
+        "connect_seconds": connection.connect_seconds,
+        "first_byte_seconds": connection.first_byte_seconds,
     }
 
 
@@ -200,7 +203,7 @@ def visitor_totals(connections: Iterable[Connection]) -> list[View]:
     """Give what each visitor's address, without the port, has moved in these connections: the first 50 by bytes."""
     totals: dict[str, View] = {}
     for connection in connections:
-        if connection.visitor is None:
+        if connection.visitor is None or connection.reason is not None:
             continue
         address = connection.visitor.rpartition(":")[0].strip("[]")
         total = totals.setdefault(
