@@ -18,6 +18,7 @@ from frp_wrapper.sidecar.health_checks import answer, asks_for_connection
 from frp_wrapper.sidecar.news import News
 from frp_wrapper.sidecar.proxy_protocol import read_header
 from frp_wrapper.sidecar.slots import Field, Slots
+from frp_wrapper.sidecar.targets import family_of
 
 if TYPE_CHECKING:
     from frp_wrapper.sidecar.relay import Gate
@@ -205,14 +206,15 @@ class _ConnectCheck:
 
     def start(self) -> None:
         """Begin; what comes of it is told to frpc."""
+        target = self._gate.targets.current
         try:
-            self._outgoing = socket.socket(self._gate.family, socket.SOCK_STREAM)
+            self._outgoing = socket.socket(family_of(target), socket.SOCK_STREAM)
         except OSError:
             reset(self._incoming)
             return
         self._running.add(self)
         self._outgoing.setblocking(False)
-        code = self._outgoing.connect_ex(self._gate.target)
+        code = self._outgoing.connect_ex(target)
         self._loop.watch(self._incoming, self._on_frpc, select.EPOLLRDHUP)
         self._loop.watch(self._outgoing, self._on_service, select.EPOLLOUT)
         if code not in (0, errno.EINPROGRESS):
@@ -237,6 +239,7 @@ class _ConnectCheck:
             return
         failed = self._outgoing.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failed:
+            self._gate.targets.turn()
             self.close()
             return
         answer(self._incoming)

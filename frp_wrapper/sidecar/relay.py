@@ -22,6 +22,7 @@ from frp_wrapper.sidecar.link import Desk, Link
 from frp_wrapper.sidecar.news import News, row
 from frp_wrapper.sidecar.pump import BUFFER, PipePool
 from frp_wrapper.sidecar.slots import Field, Slots
+from frp_wrapper.sidecar.targets import Targets, addresses_of, family_of
 from frp_wrapper.sidecar.udp import UdpGate, listen
 
 _ACCEPTS = 64
@@ -45,7 +46,7 @@ class Gate:
         self,
         name: str,
         listener: socket.socket,
-        target: tuple[str, int],
+        targets: Targets,
         slot: int,
         *,
         proxy_protocol: str,
@@ -54,8 +55,7 @@ class Gate:
     ) -> None:
         self.name = name
         self.listener = listener
-        self.target = target
-        self.family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+        self.targets = targets
         self.slot = slot
         self.proxy_protocol = proxy_protocol
         """``strip``: frpc sends the header, the service must not see it; ``keep``: it wants it; ``none``: none comes."""
@@ -133,7 +133,7 @@ class Relay:
         """
         if self._is_open(name, port):
             return port
-        address = _resolved(target, socket.SOCK_STREAM)
+        targets = Targets(*target)
         listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         listener.setblocking(False)
         bound: int = listener.getsockname()[1]
@@ -141,7 +141,7 @@ class Relay:
         gate = Gate(
             name,
             listener,
-            address,
+            targets,
             slot,
             proxy_protocol=proxy_protocol,
             admission=Admission(rules) if rules is not None else None,
@@ -175,7 +175,7 @@ class Relay:
         gate = UdpGate(
             name,
             listen(port),
-            _resolved(target, socket.SOCK_DGRAM),
+            addresses_of(*target, socket.SOCK_DGRAM)[0],
             slot=slot,
             proxy_protocol=proxy_protocol,
             every_datagram=every_datagram,
@@ -297,8 +297,9 @@ class Relay:
             self._entrance.receive(gate, incoming, f"{peer[0]}:{peer[1]}")
 
     def _connect(self, gate: Gate, incoming: socket.socket, peer: str, visit: Visit) -> None:
+        target = gate.targets.current
         try:
-            outgoing = socket.socket(gate.family, socket.SOCK_STREAM)
+            outgoing = socket.socket(family_of(target), socket.SOCK_STREAM)
         except OSError as exc:
             self._turn_away(gate, incoming, peer, visit, str(exc.strerror))
             return
@@ -306,7 +307,7 @@ class Relay:
             end.setblocking(False)
             with contextlib.suppress(OSError):  # the peer may be gone already; its events tell
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = outgoing.connect_ex(gate.target)
+        code = outgoing.connect_ex(target)
         if code not in (0, errno.EINPROGRESS):
             outgoing.close()
             self._turn_away(gate, incoming, peer, visit, os.strerror(code))
@@ -352,6 +353,8 @@ class Relay:
 
     def _fail(self, link: Link, why: str, *, by_service: bool) -> None:
         """Pass an abort on as an abort: a reset must not look like a clean end to the other side."""
+        if by_service and not link.was_connected:
+            link.gate.targets.turn()
         if by_service and link.counted and link.gate.is_open:
             self._slots.add(link.gate.slot, Field.ERRORS, 1)
         for end in (link.incoming, link.outgoing):
@@ -376,8 +379,3 @@ class Relay:
             gate.close() if isinstance(gate, UdpGate) else gate.listener.close()
         self._desk.pipes.close()
         self._epoll.close()
-
-
-def _resolved(target: tuple[str, int], kind: socket.SocketKind) -> tuple[str, int]:
-    address = socket.getaddrinfo(*target, type=kind)[0][4]
-    return str(address[0]), int(address[1])

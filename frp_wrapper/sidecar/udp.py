@@ -17,6 +17,7 @@ from frp_wrapper.sidecar.admission import Admission, refuse
 from frp_wrapper.sidecar.news import News
 from frp_wrapper.sidecar.proxy_protocol import read_header
 from frp_wrapper.sidecar.slots import Field, Slots
+from frp_wrapper.sidecar.targets import family_of
 from frp_wrapper.sidecar.udp_session import SESSION_SECONDS, Peer, Refused, Session, joined
 
 if TYPE_CHECKING:
@@ -75,7 +76,6 @@ class UdpGate:
         self.admission = admission
         self.listener = listener
         self._target = target
-        self._family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
         self._proxy_protocol = proxy_protocol
         self._every_datagram = every_datagram and proxy_protocol != "none"
         self._visitor_prolongs = visitor_prolongs
@@ -195,7 +195,7 @@ class UdpGate:
         return None
 
     def _connected_socket(self) -> socket.socket:
-        outgoing = socket.socket(self._family, socket.SOCK_DGRAM)
+        outgoing = socket.socket(family_of(self._target), socket.SOCK_DGRAM)
         try:
             outgoing.setblocking(False)
             outgoing.connect(self._target)

@@ -243,6 +243,23 @@ def test_nobody_listens(bench: Bench) -> None:
     eventually(lambda: bench.count(Field.OPEN) == 0)
 
 
+def test_a_name_with_another_address(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a name's first address refuses, the next visitor is led to its second; a name of two is made up here."""
+    found = [("127.0.0.2", 0), ("127.0.0.3", 0)]
+    with socket.create_server(("127.0.0.3", 0)) as service:
+        where = [(host, service.getsockname()[1]) for host, _ in found]
+        monkeypatch.setattr("frp_wrapper.sidecar.targets.addresses_of", lambda *_: where)
+        monkeypatch.setattr(
+            "frp_wrapper.sidecar.targets._accepts", lambda _: True
+        )  # it listened at both, then
+        port = bench.relay.open("a", ("localhost", 1), slot=0, port=0, proxy_protocol="none")
+        with pytest.raises(ConnectionResetError), connect(port) as visitor:
+            read_all(visitor)
+        with connect(port):
+            service.settimeout(10)
+            service.accept()[0].close()
+
+
 def test_closing_leaves_open_connections_alone(bench: Bench) -> None:
     """After `close` no new connection is taken, and an open one goes on."""
     port = bench.serve(lambda c: c.sendall(read_all(c)))
