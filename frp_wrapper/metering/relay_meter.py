@@ -268,7 +268,8 @@ def _rules(config: TunnelConfig) -> dict[str, Any] | None:
 
 def connection_of(row: Mapping[str, Any]) -> Connection:
     """Read what the sidecar says of a connection."""
-    return Connection(**{**row, "opened_at": _time(row["opened_at"]), "closed_at": _time(row["closed_at"])})
+    times = {"opened_at": _time(row["opened_at"]), "closed_at": _time(row.get("closed_at"))}
+    return Connection(**{"visitor": None, **row, **times})
 
 
 def _time(seconds: float | None) -> Any:

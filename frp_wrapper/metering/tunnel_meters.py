@@ -27,6 +27,8 @@ from frp_wrapper.tunnel import TunnelMeter
 
 _INTERVAL = 1.0
 """Seconds between two samples."""
+_NEWS_PARTS = 4
+"""Parts of the relay's news taken in at once; all that it keeps is two."""
 _TELLING_LEVELS = frozenset({"debug", "trace"})
 """Levels of frpc's log at which it names each connection."""
 
@@ -145,15 +147,20 @@ class Metering:
     def _take_news(self) -> None:
         if not self._relayed:
             return
-        with self._reading_news:  # one thread at a time: statistics take in one at a time, in order
-            try:
-                news = self._sidecar.request("relay_news", opened=self._wants_opened())
-            except FRPError:  # it is being replaced
-                return
-            self.lost_news += news["lost"]
-            self.forgotten_visitors += news["forgotten"]
-            for row in news["rows"]:
-                self._tell_of(row["tunnel"], row["kind"], connection_of(row["connection"]))
+        # one thread at a time: statistics take in one at a time, in order; an error: the sidecar is being replaced
+        with self._reading_news, contextlib.suppress(FRPError):
+            for _ in range(_NEWS_PARTS):
+                if not self._take_some_news():
+                    break
+
+    def _take_some_news(self) -> bool:
+        """Take in a part of it; True when there is more."""
+        news = self._sidecar.request("relay_news", opened=self._wants_opened())
+        self.lost_news += news["lost"]
+        self.forgotten_visitors += news["forgotten"]
+        for row in news["rows"]:
+            self._tell_of(row["tunnel"], row["kind"], connection_of(row["connection"]))
+        return bool(news["more"])
 
     def _tell_of(self, name: str, kind: str, connection: Connection) -> None:
         relayed, statistics = self._relayed.get(name), self._statistics.get(name)

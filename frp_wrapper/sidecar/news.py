@@ -7,6 +7,8 @@ from typing import Any
 
 _NEWS = 8192
 """Connections that are noted until the host asks, which it does once a second."""
+_AT_ONCE = 4096
+"""Connections in one answer: so that it stays a small part of the largest frame."""
 
 
 class News:
@@ -28,12 +30,12 @@ class News:
         self._rows.append({"tunnel": tunnel, "kind": kind, "connection": row})
 
     def take(self, *, opened: bool) -> dict[str, Any]:
-        """Give what has been noted since the last time, and how much was lost."""
+        """Give what has been noted since the last time, whether there is more, and how much was lost."""
         self.wants_opened = opened
-        rows = [self._rows.popleft() for _ in range(len(self._rows))]
+        rows = [self._rows.popleft() for _ in range(min(_AT_ONCE, len(self._rows)))]
         lost, self._lost_told = self._lost - self._lost_told, self._lost
         forgotten, self._forgotten_told = self.forgotten - self._forgotten_told, self.forgotten
-        return {"rows": rows, "lost": lost, "forgotten": forgotten}
+        return {"rows": rows, "more": bool(self._rows), "lost": lost, "forgotten": forgotten}
 
 
 def row(
@@ -49,8 +51,8 @@ def row(
     connect_seconds: float | None = None,
     first_byte_seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Describe a connection to the host; times are seconds since the epoch."""
-    return {
+    """Describe a connection to the host; times are seconds since the epoch, what is not known is left out."""
+    known = {
         "visitor": visitor,
         "opened_at": opened_at,
         "closed_at": closed_at,
@@ -62,3 +64,4 @@ def row(
         "connect_seconds": connect_seconds,
         "first_byte_seconds": first_byte_seconds,
     }
+    return {name: value for name, value in known.items() if value is not None}

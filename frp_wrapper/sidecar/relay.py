@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -75,15 +76,17 @@ class Relay:
 
     Args:
         slots: Where to count.
+        on_failure: Called on the relay's thread when it ends by a fault of its own.
 
     Raises:
         OSError: This system has no epoll.
     """
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Slots, on_failure: Callable[[], None]) -> None:
         if not hasattr(select, "epoll"):
             raise OSError(errno.EPROTONOSUPPORT, "the relay needs epoll, which only Linux has")
         self._slots = slots
+        self._on_failure = on_failure
         self._lock = threading.Lock()
         self._gates: dict[str, Gate | UdpGate] = {}
         self._links: dict[int, Link] = {}
@@ -101,7 +104,7 @@ class Relay:
         self._handlers[self._wake_read] = self._act
         self._epoll.register(self._wake_read, select.EPOLLIN)
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread = threading.Thread(target=self._serve_all, name="relay", daemon=True)
         self._thread.start()
 
     def open(
@@ -230,6 +233,13 @@ class Relay:
         # not before: the thread may end ahead of our write
         os.close(self._wake_read)
         os.close(self._wake_write)
+
+    def _serve_all(self) -> None:
+        try:
+            self._run()
+        except BaseException:  # noqa: BLE001 - whatever it is: a relay that only looks alive is worse than none
+            traceback.print_exc()
+            self._on_failure()
 
     def _run(self) -> None:
         while not self._stopping:

@@ -143,7 +143,7 @@ def test_the_server_goes_and_comes(frps_path: object, frpc_path: object, echo: i
             tunnel.wait("online", timeout=30)
             assert exchange(tunnel.public_port or 0) == b"hello"
             eventually(lambda: numbers(tunnel) == (2, 10, 10, 0))
-            assert len(tunnel.recent_connections()) == 2
+            eventually(lambda: len(tunnel.recent_connections()) == 2)
     server.stop()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
 import struct
 import threading
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from frp_wrapper.sidecar.health_checks import CONNECT_PATH
@@ -29,7 +31,8 @@ class Bench:
         path = folder / "counters"
         path.write_bytes(bytes(size_of(4)))
         self.slots = Slots(path, 4)
-        self.relay = Relay(self.slots)
+        self.failed = threading.Event()
+        self.relay = Relay(self.slots, self.failed.set)
         self._news: list[dict[str, Any]] = []
         self._threads: list[threading.Thread] = []
 
@@ -463,6 +466,53 @@ def test_the_relay_answers_whether_the_service_takes_connections(bench: Bench) -
         frpc.sendall(question)
         read_all(frpc)
     assert (bench.count(Field.HEALTH_CHECKS), bench.count(Field.CONNECTIONS)) == (2, 0)
+
+
+def test_a_fault_of_the_relay_itself_is_told(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """A relay whose thread ends by a fault says so, instead of standing there and serving nobody."""
+
+    def fail(_events: int) -> None:
+        raise ZeroDivisionError
+
+    ours, frpcs = socket.socketpair()
+    with ours, frpcs:
+        bench.relay.watch(ours, fail, select.EPOLLIN)
+        frpcs.send(b"x")
+        assert bench.failed.wait(10)
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"", V2, V2[:20], SIGNATURE_V2, b"PROXY ", b"GET /healthz HTTP"]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_hostile_first_bytes(hostile_port: tuple[Bench, int], data: bytes, start: bytes) -> None:
+    """Whatever comes first, the relay ends the connection with its visitor and goes on."""
+    bench, port = hostile_port
+    with connect(port) as visitor, contextlib.suppress(OSError):
+        visitor.sendall(start + data)
+        visitor.shutdown(socket.SHUT_WR)
+        read_all(visitor)
+    assert not bench.failed.is_set()
+
+
+@pytest.fixture
+def hostile_port(bench: Bench) -> tuple[Bench, int]:
+    """Give a relay that reads headers, knows health checks, and refuses everybody."""
+    rules = RULES | {"allow": ["192.0.2.1"], "visitor_connection_rate": 1}
+    options = {"proxy_protocol": "strip", "rules": rules, "check_path": "/healthz"}
+    return bench, bench.relay.open("a", free_target(), slot=0, port=0, **options)
+
+
+def test_news_come_in_parts(bench: Bench) -> None:
+    """An answer has a bound; what does not fit into it comes with the next."""
+    for number in range(5000):
+        bench.relay.news.add("a", "closed", {"opened_at": number})
+    first = bench.relay.news.take(opened=False)
+    second = bench.relay.news.take(opened=False)
+    assert (len(first["rows"]), first["more"]) == (4096, True)
+    assert (len(second["rows"]), second["more"], second["lost"]) == (904, False, 0)
 
 
 def free_target() -> tuple[str, int]:
