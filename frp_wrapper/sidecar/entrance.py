@@ -42,12 +42,12 @@ class Loop(Protocol):
         """Call ``handler`` with what epoll says of a socket."""
 
     def unwatch(self, end: socket.socket) -> None:
-        """Call it no more; before the socket is closed."""
+        """Call nobody for it any more; before the socket is closed. One that is not watched is no error."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Visit:
-    """What is known of a connection when it goes on to the service.
+    """What is known of a connection when it goes on to the service; not changed any more.
 
     Attributes:
         visitor: The visitor's ``address:port``; None: not known.
@@ -116,26 +116,19 @@ class Entrance:
         """Decide about those that have waited too long."""
         now = time.monotonic()
         for arrival in [each for each in self._waiting if now >= each.until]:
-            self._forget(arrival)
+            self._waiting.discard(arrival)
             self._settle(arrival, size=0, visitor=None, ended=False)
 
     def close(self) -> None:
         """Close what waits."""
-        for arrival in list(self._waiting):
-            self._forget(arrival)
+        for arrival in self._waiting:
             arrival.incoming.close()
         for check in list(self._checks):
             check.close()
 
     def _on_event(self, arrival: _Arrival, _events: int) -> None:
-        self._forget(arrival)
-        if not self._read(arrival):
-            self._waiting.add(arrival)
-            self._loop.watch(arrival.incoming, partial(self._on_event, arrival), select.EPOLLIN)
-
-    def _forget(self, arrival: _Arrival) -> None:
-        self._waiting.discard(arrival)
-        self._loop.unwatch(arrival.incoming)
+        if self._read(arrival):
+            self._waiting.discard(arrival)
 
     def _read(self, arrival: _Arrival) -> bool:
         """Read what has come, and decide; False when more is needed."""
@@ -144,7 +137,7 @@ class Entrance:
         except BlockingIOError:
             return False
         except OSError:  # reset by frpc: nobody comes
-            arrival.incoming.close()
+            self._turn_away(arrival.incoming)
             return True
         arrival.head += data
         ended = not data
@@ -167,12 +160,13 @@ class Entrance:
     ) -> None:
         gate, head = arrival.gate, arrival.head
         if not gate.is_open:
-            reset(arrival.incoming)
+            self._turn_away(arrival.incoming)
         elif is_check:
             self._check(arrival, Visit(None, head, len(head), ended, is_check=True))
         elif not size and gate.proxy_protocol != "none" and not head:
             # frps names every visitor, so this is a check that only looks whether somebody listens
             self._slots.add(gate.slot, Field.HEALTH_CHECKS, 1)
+            self._loop.unwatch(arrival.incoming)
             arrival.incoming.close()
         else:
             forwarded = head if gate.proxy_protocol == "keep" else head[size:]
@@ -183,7 +177,11 @@ class Entrance:
         if refuse(gate, visit.visitor, peer, self._slots, self._news) is None:
             self._enter(gate, incoming, peer, visit)
         else:
-            reset(incoming)
+            self._turn_away(incoming)
+
+    def _turn_away(self, incoming: socket.socket) -> None:
+        self._loop.unwatch(incoming)
+        reset(incoming)
 
     def _check(self, arrival: _Arrival, visit: Visit) -> None:
         gate = arrival.gate
@@ -210,6 +208,7 @@ class _ConnectCheck:
         try:
             self._outgoing = socket.socket(family_of(target), socket.SOCK_STREAM)
         except OSError:
+            self._loop.unwatch(self._incoming)
             reset(self._incoming)
             return
         self._running.add(self)

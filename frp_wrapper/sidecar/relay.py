@@ -217,13 +217,15 @@ class Relay:
 
     def watch(self, end: socket.socket, handler: Handler, events: int) -> None:
         """Call ``handler`` with what epoll says of a socket."""
-        self._handlers[end.fileno()] = handler
-        self._epoll.register(end.fileno(), events)
+        descriptor = end.fileno()
+        change = self._epoll.modify if descriptor in self._handlers else self._epoll.register
+        self._handlers[descriptor] = handler
+        change(descriptor, events)
 
     def unwatch(self, end: socket.socket) -> None:
-        """Call it no more; before the socket is closed."""
-        del self._handlers[end.fileno()]
-        self._epoll.unregister(end.fileno())
+        """Call nobody for it any more; before the socket is closed. One that is not watched is no error."""
+        if self._handlers.pop(end.fileno(), None) is not None:
+            self._epoll.unregister(end.fileno())
 
     def stop(self) -> None:
         """Close everything and end the thread."""
@@ -325,11 +327,17 @@ class Relay:
         link = Link(gate, incoming, outgoing, peer, visit=visit, desk=self._desk)
         gate.links.add(link)
         for end in (incoming, outgoing):
-            self._links[end.fileno()] = link
-            self._epoll.register(end.fileno(), _EDGES)
+            self._follow(end.fileno(), link)
+
+    def _follow(self, descriptor: int, link: Link) -> None:
+        """Have epoll tell of a link's socket; one that the entrance has waited for is known to it."""
+        self._links[descriptor] = link
+        change = self._epoll.register if self._handlers.pop(descriptor, None) is None else self._epoll.modify
+        change(descriptor, _EDGES)
 
     def _turn_away(self, gate: Gate, incoming: socket.socket, peer: str, visit: Visit, why: str) -> None:
         """End a connection that cannot be made to the service."""
+        self.unwatch(incoming)
         reset(incoming)
         if visit.is_check:
             return
