@@ -107,15 +107,18 @@ class RelayMeter:
             "relay_open",
             name=self._config.name,
             target=[self._config.local_host, self._config.local_port],
+            slot=self._slot,
+            port=self.port,
+            proxy_protocol=self._header_mode(),
             datagrams=self._config.tunnel_type in DATAGRAMS,
-            options={"slot": self._slot, "port": self.port, **self._options()},
+            options=self._options(),
             counters=str(self._counters.path),
             slots=MAX_RELAYED,
         )
         self.port = answer["port"]
 
     def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"proxy_protocol": self._header_mode(), "rules": _rules(self._config)}
+        options: dict[str, Any] = {"rules": _rules(self._config)}
         if self._config.tunnel_type in DATAGRAMS:
             version = self._sidecar.version
             options["every_datagram"] = version < _ONE_HEADER_A_SESSION

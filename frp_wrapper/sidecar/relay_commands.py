@@ -37,5 +37,8 @@ def _give_up() -> None:
 
 def _open(relay: Relay, message: Message) -> int:
     host, port = message["target"]
-    opening = relay.open_udp if message["datagrams"] else relay.open
-    return opening(message["name"], (host, port), **message["options"])
+    options = {name: message[name] for name in ("slot", "port", "proxy_protocol")} | message.get(
+        "options", {}
+    )
+    opening = relay.open_udp if message.get("datagrams") else relay.open
+    return opening(message["name"], (host, port), **options)
