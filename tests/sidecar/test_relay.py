@@ -246,6 +246,21 @@ def test_nobody_listens(bench: Bench) -> None:
     eventually(lambda: bench.count(Field.OPEN) == 0)
 
 
+def test_a_service_that_does_not_answer_at_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service whose queue is full is waited for in bounded time; then the visitor is reset, and it is an error."""
+    monkeypatch.setattr("frp_wrapper.sidecar.relay._SYN_RETRIES", 1)  # three seconds instead of fifteen
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as service, contextlib.ExitStack() as stack:
+        for _ in range(2):  # the kernel takes one more than the backlog
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(service.getsockname())
+        port = bench.relay.open("a", service.getsockname(), slot=0, port=0, proxy_protocol="none")
+        with connect(port) as visitor, pytest.raises(ConnectionResetError):
+            read_all(visitor)
+    assert bench.count(Field.ERRORS) == 1
+    assert bench.news("failed")[0]["error"] == "Connection timed out"
+
+
 def test_a_name_with_another_address(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a name's first address refuses, the next visitor is led to its second; a name of two is made up here."""
     found = [("127.0.0.2", 0), ("127.0.0.3", 0)]
