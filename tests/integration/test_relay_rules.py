@@ -13,7 +13,7 @@ import pytest
 from frp_wrapper import ConfigError, EventType, FRPClient, FRPServer, HealthCheck, TunnelStatus
 from frp_wrapper.metering import tunnel_meters
 from frp_wrapper.monitoring.event_types import DEFINITIONS, TUNNEL_DATA
-from tests.integration.conftest import Echo, EchoServer, eventually, serving
+from tests.integration.conftest import Echo, EchoServer, eventually, exchange, serving
 
 pytestmark = pytest.mark.integration
 
@@ -49,6 +49,39 @@ def test_allow_and_deny(client: FRPClient, echo: int) -> None:
     eventually(lambda: seen)
     assert seen[0].keys() == {*DEFINITIONS[EventType.CONNECTION_REFUSED].data, *TUNNEL_DATA}
     assert (seen[0]["visitor"], seen[0]["reason"]) == (rows[1].visitor, "visitor_not_allowed")
+
+
+def test_visitors_by_ipv6(frps_path: object, frpc_path: object, echo: int) -> None:
+    """Visitors by IPv6 are known by their address, and rules are about it."""
+    with (
+        FRPServer(bind_host="::1") as server,
+        FRPClient("::1", server.bind_port, auth_token=server.auth_token) as client,
+    ):
+        tunnel, closed = client.expose_tcp(echo, allow=["::1"]), client.expose_tcp(echo, deny=["::/64"])
+        assert exchange(tunnel.public_port or 0, host="::1") == b"hello"
+        eventually(tunnel.recent_connections)
+        assert (tunnel.recent_connections()[0].visitor or "").startswith("[::1]:")
+        with contextlib.suppress(ConnectionError):
+            assert exchange(closed.public_port or 0, host="::1") == b""
+        assert closed.metrics.refused == {"visitor_not_allowed": 1}
+
+
+def test_a_secret_tunnel(server: FRPServer, client: FRPClient, echo: int) -> None:
+    """Of an stcp tunnel the rules are about the visitors' frpc."""
+    open_to, closed_to = (
+        client.expose_stcp(echo, secret_key="k", allow=[network]) for network in ("127.0.0.1", "10.0.0.0/8")
+    )
+    with FRPClient("localhost", server.bind_port, auth_token=server.auth_token) as other:
+        ports = []
+        for tunnel in (open_to, closed_to):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                ports.append(probe.getsockname()[1])
+            other.visit_stcp(tunnel.id, ports[-1], secret_key="k")
+        assert visit(ports[0]) == b"hello"
+        assert visit(ports[1]) is None
+    eventually(lambda: closed_to.metrics.refused == {"visitor_not_allowed": 1})
+    assert open_to.metrics.refused_count == 0
 
 
 def test_a_limit_of_connections(client: FRPClient, echo: int) -> None:
