@@ -187,8 +187,7 @@ class Relay:
             visitor_prolongs=visitor_prolongs,
             admission=Admission(rules) if rules is not None else None,
             loop=self,
-            slots=self._slots,
-            news=self.news,
+            desk=self._desk,
         )
         bound: int = gate.listener.getsockname()[1]
         self._slots.write(slot, Field.OPEN, 0)
@@ -207,10 +206,10 @@ class Relay:
             gate = self._gates.pop(name, None)
         if isinstance(gate, UdpGate):
             self._call(lambda: self._end_udp(gate))
-        elif gate is not None:
-            gate.is_open = False
-            self.unwatch(gate.listener)
-            gate.listener.close()
+        elif (
+            gate is not None
+        ):  # on that thread, so that it does not write into a slot that has been given back
+            self._call(lambda: self._end_tcp(gate))
 
     def connections(self, name: str) -> list[dict[str, Any]]:
         """Describe the open connections of a tunnel."""
@@ -292,6 +291,11 @@ class Relay:
     def _begin_udp(self, gate: UdpGate) -> None:
         self._udp.append(gate)
         self.watch(gate.listener, gate.on_frpc, select.EPOLLIN)
+
+    def _end_tcp(self, gate: Gate) -> None:
+        gate.is_open = False
+        self.unwatch(gate.listener)
+        gate.listener.close()
 
     def _end_udp(self, gate: UdpGate) -> None:
         self._udp.remove(gate)

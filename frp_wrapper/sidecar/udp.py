@@ -14,14 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from frp_wrapper.sidecar.admission import Admission, refuse
-from frp_wrapper.sidecar.news import News
 from frp_wrapper.sidecar.proxy_protocol import read_header
-from frp_wrapper.sidecar.slots import Field, Slots
+from frp_wrapper.sidecar.slots import Field
 from frp_wrapper.sidecar.targets import family_of
 from frp_wrapper.sidecar.udp_session import SESSION_SECONDS, Peer, Refused, Session, joined
 
 if TYPE_CHECKING:
     from frp_wrapper.sidecar.entrance import Loop
+    from frp_wrapper.sidecar.link import Desk
 
 _SESSIONS = 1024
 """Sessions of one tunnel; beyond it the one that would end first goes."""
@@ -29,7 +29,6 @@ _REFUSED = 1024
 """Sources of frpc that are refused and may send again."""
 _BUDGET = 64
 """Datagrams that one socket may move before the others have their turn."""
-_LARGEST = 65536
 _RECEIVE_BUFFER = 1 << 21
 _SO_MEMINFO, _DROPS, _MEMINFO = 55, 8, struct.Struct("9I")
 """Where Linux tells how many datagrams did not fit into a socket's buffer."""
@@ -52,8 +51,7 @@ class UdpGate:
             what the service answers.
         admission: Who may come in; None: everybody.
         loop: The relay's thread.
-        slots: Where to count.
-        news: Where to tell of sessions.
+        desk: What all tunnels of the thread share; its buffer must hold the largest datagram.
     """
 
     def __init__(
@@ -68,8 +66,7 @@ class UdpGate:
         visitor_prolongs: bool,
         admission: Admission | None,
         loop: Loop,
-        slots: Slots,
-        news: News,
+        desk: Desk,
     ) -> None:
         self.name = name
         self.slot = slot
@@ -80,9 +77,9 @@ class UdpGate:
         self._every_datagram = every_datagram and proxy_protocol != "none"
         self._visitor_prolongs = visitor_prolongs
         self._loop = loop
-        self._slots = slots
-        self._news = news
-        self._buffer = memoryview(bytearray(_LARGEST))
+        self._slots = desk.slots
+        self._news = desk.news
+        self._buffer = memoryview(desk.buffer)
         self._sessions: OrderedDict[Peer, Session] = OrderedDict()
         """The one that ends first is the first."""
         self._refused: OrderedDict[Peer, Refused] = OrderedDict()
@@ -302,8 +299,10 @@ class UdpGate:
     def _count_kernel_drops(self) -> None:
         with contextlib.suppress(OSError):
             counts = self.listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            if len(counts) < _MEMINFO.size:  # a kernel that does not tell
+                return
             drops = _MEMINFO.unpack(counts)[_DROPS]
-            self._count(Field.DATAGRAMS_DROPPED, drops - self._kernel_drops)
+            self._count(Field.DATAGRAMS_DROPPED, drops - self._kernel_drops & 0xFFFFFFFF)
             self._kernel_drops = drops
 
     def _count(self, field: Field, amount: int) -> None:
