@@ -246,11 +246,16 @@ class Relay:
 
     def _run(self) -> None:
         while not self._stopping:
+            others = []
             for descriptor, events in self._epoll.poll(self._patience(), _EVENTS):
                 link = self._links.get(descriptor)
                 if link is not None:
                     self._serve(link, descriptor, events)
-                elif (handler := self._handlers.get(descriptor)) is not None:
+                else:
+                    others.append((descriptor, events))
+            # these may open descriptors, and an event of one that has just been closed must not meet its next owner
+            for descriptor, events in others:
+                if (handler := self._handlers.get(descriptor)) is not None:
                     handler(events)
             for _ in range(len(self._busy)):
                 link = self._busy.popleft()

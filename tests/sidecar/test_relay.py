@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -518,6 +519,43 @@ def hostile_port(bench: Bench) -> tuple[Bench, int]:
     rules = RULES | {"allow": ["192.0.2.1"], "visitor_connection_rate": 1}
     options = {"proxy_protocol": "strip", "rules": rules, "check_path": "/healthz"}
     return bench, bench.relay.open("a", free_target(), slot=0, port=0, **options)
+
+
+class LateEvents:
+    """An epoll that reports, with each new connection, an event of one that had the same descriptor before."""
+
+    def __init__(self, epoll: select.epoll, listener: int) -> None:
+        self._epoll = epoll
+        self._listener = listener
+        self.reported = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._epoll, name)
+
+    def poll(self, timeout: float | None, most: int) -> list[tuple[int, int]]:
+        events = self._epoll.poll(timeout, most)
+        if self._listener in dict(events):
+            next_descriptor = os.dup(self._listener)
+            os.close(next_descriptor)
+            events.append((next_descriptor, select.EPOLLERR | select.EPOLLHUP))
+            self.reported += 1
+        return events
+
+
+def test_an_event_of_a_closed_connection_is_not_taken_for_a_new_one(bench: Bench) -> None:
+    """What the kernel reported of a descriptor before it was closed does not break who has it in the same moment.
+
+    Such a moment cannot be had at will, so the late event is added to what the real epoll reports.
+    """
+    port = bench.serve(lambda c: c.sendall(read_all(c)))
+    late = LateEvents(bench.relay._epoll, bench.relay._gates["a"].listener.fileno())
+    bench.relay._epoll = late  # type: ignore[assignment]
+    bench.relay._call(lambda: None)  # the relay's thread has come around since
+    with connect(port) as visitor:
+        visitor.sendall(b"hello")
+        visitor.shutdown(socket.SHUT_WR)
+        assert read_all(visitor) == b"hello"
+    assert late.reported
 
 
 def test_news_come_in_parts(bench: Bench) -> None:
