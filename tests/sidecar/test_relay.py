@@ -259,6 +259,7 @@ def test_a_service_that_does_not_answer_at_all(bench: Bench, monkeypatch: pytest
         with connect(port) as visitor, pytest.raises(ConnectionResetError):
             read_all(visitor)
     assert bench.count(Field.ERRORS) == 1
+    eventually(lambda: bench.news("failed"))
     assert bench.news("failed")[0]["error"] == "Connection timed out"
 
 

@@ -176,7 +176,8 @@ def test_a_session_ends_after_idle_time(bench: UdpBench, monkeypatch: pytest.Mon
     source = bench.source()
     source.send(header("203.0.113.1") + b"hello")
     eventually(lambda: bench.count(Field.CONNECTIONS) == 1)
-    eventually(lambda: bench.count(Field.OPEN) == 0)
+    eventually(lambda: bench.news("closed"))
+    assert bench.count(Field.OPEN) == 0
     (ended,) = bench.news("closed")
     assert (ended["visitor"], ended["bytes_received"], ended.get("error")) == ("203.0.113.1:5000", 5, None)
     assert ended["closed_at"] >= ended["opened_at"] + 0.3
