@@ -21,7 +21,7 @@ from frp_wrapper.sidecar.slots import Field, Slots
 from frp_wrapper.sidecar.targets import family_of
 
 if TYPE_CHECKING:
-    from frp_wrapper.sidecar.relay import Gate
+    from frp_wrapper.sidecar.gate import Gate
 
 _MAX_HEAD = 4096
 _HEADER_PATIENCE = 5.0

@@ -14,7 +14,7 @@ from frp_wrapper.sidecar.slots import Field, Slots
 
 if TYPE_CHECKING:
     from frp_wrapper.sidecar.entrance import Visit
-    from frp_wrapper.sidecar.relay import Gate
+    from frp_wrapper.sidecar.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)

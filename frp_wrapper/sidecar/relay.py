@@ -18,7 +18,8 @@ from typing import Any
 
 from frp_wrapper.sidecar.admission import Admission
 from frp_wrapper.sidecar.entrance import SWEEP, Entrance, Handler, Visit, reset
-from frp_wrapper.sidecar.health_checks import HealthCheck, health_check
+from frp_wrapper.sidecar.gate import Gate
+from frp_wrapper.sidecar.health_checks import health_check
 from frp_wrapper.sidecar.link import Desk, Link
 from frp_wrapper.sidecar.news import News, row
 from frp_wrapper.sidecar.pump import BUFFER, PipePool
@@ -40,37 +41,6 @@ if hasattr(select, "epoll"):
 _RESET = struct.pack("ii", 1, 0)
 _CALL_SECONDS = 2.0
 """How long somebody waits for the relay's thread."""
-
-
-class Gate:
-    """One relayed tunnel: where it listens, where it leads, and its connections."""
-
-    def __init__(
-        self,
-        name: str,
-        listener: socket.socket,
-        targets: Targets,
-        slot: int,
-        *,
-        proxy_protocol: str,
-        admission: Admission | None,
-        health_check: HealthCheck | None,
-    ) -> None:
-        self.name = name
-        self.listener = listener
-        self.targets = targets
-        self.slot = slot
-        self.proxy_protocol = proxy_protocol
-        """``strip``: frpc sends the header, the service must not see it; ``keep``: it wants it; ``none``: none comes."""
-        self.is_open = True
-        """Once it is closed its slot may be another tunnel's: what its last connections carry is not counted."""
-        self.admission = admission
-        self.health_check = health_check
-        self.links: set[Link] = set()
-
-    def connections(self) -> list[dict[str, Any]]:
-        """Describe the visitors' connections; may be called from another thread."""
-        return [link.describe() for link in list(self.links) if link.counted]
 
 
 class Relay:
