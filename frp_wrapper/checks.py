@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from frp_wrapper import relay_options
 from frp_wrapper._type_faults import type_faults
 from frp_wrapper.config import ClientConfig, ServerConfig, TunnelConfig, VisitorConfig
 from frp_wrapper.errors import ConfigError
@@ -83,6 +84,7 @@ def _tunnel_faults(config: TunnelConfig) -> Iterator[str]:
     yield from _target_faults(config)
     yield from _address_faults(config)
     yield from _transport_faults(config)
+    yield from relay_options.faults(config)
 
 
 def _name_faults(name: str) -> Iterator[str]:
@@ -104,8 +106,6 @@ def _target_faults(config: TunnelConfig) -> Iterator[str]:
     yield from _port_faults("local_port", config.local_port)
     if not _HOST.match(config.local_host):
         yield f"local_host {config.local_host!r} is not a host name or address"
-    if config.meter == "relay" and (config.plugin is not None or config.tunnel_type in ("udp", "sudp")):
-        yield "meter='relay' is for tunnels to a local TCP service"
     check = config.health_check
     if check is not None and check.type == "http" and not (check.path or "").startswith("/"):
         yield "health_check.path is missing: an http check needs a path that begins with '/'"

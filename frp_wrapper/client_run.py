@@ -41,6 +41,7 @@ _CONNECTION_EVENTS = {
     "closed": EventType.CONNECTION_CLOSED,
     "broken": EventType.CONNECTION_CLOSED,
     "failed": EventType.CONNECTION_FAILED,
+    "refused": EventType.CONNECTION_REFUSED,
 }
 _NEW_LINE = frozenset({"client_connected", "client_disconnected", "connecting", "reconnecting"})
 """Lines after which nothing answers the heartbeats of before."""
@@ -89,7 +90,7 @@ class ClientRun:
         self._metering = Metering(config, self.frpc, self._on_connection, self._wants_connections, usage)
         self.server_counting = ServerCounting(server_api, config) if server_api is not None else None
         """Knows what frps has counted."""
-        self._watch = StatusWatch(config.server, self.session, self.frpc, self._metering.reopen)
+        self._watch = StatusWatch(config.server, self.session, self.frpc, self._reopen_relay)
         self._services = ServiceWatch(
             config.server,
             lambda: self.session.endpoints(Tunnel),
@@ -237,6 +238,13 @@ class ClientRun:
         local = self._metering.relay_address(config)
         self.frpc.set_proxy(proxy_table(config, version=self.frpc.version, local=local))
         self._watch.hint()
+
+    def _reopen_relay(self) -> None:
+        moved = self._metering.reopen()
+        for tunnel in self.session.endpoints(Tunnel):
+            if tunnel.id in moved:
+                with contextlib.suppress(FRPError):  # frpc is away again: the next repair comes with it
+                    self._open_tunnel(tunnel.config)
 
     def _discard(self, endpoint: Endpoint) -> None:
         if self.session.remove(endpoint) and isinstance(endpoint, Tunnel):

@@ -24,6 +24,9 @@ def test_a_sound_tunnel_has_no_faults() -> None:
     assert tunnel(local_host="fe80::1%eth0") == []
     assert tunnel(tunnel_type="http", custom_domains=["*.example.com"], locations=["/"]) == []
     assert tunnel(local_port=None, plugin=Socks5Plugin()) == []
+    assert tunnel(allow=["203.0.113.9", "2001:db8::/32"], deny=["10.0.0.0/8"], max_connections=1) == []
+    assert tunnel(tunnel_type="http", custom_domains=["a.b"], max_connections=9, connection_rate=0.5) == []
+    assert tunnel(tunnel_type="udp", meter="relay", visitor_connection_rate=3) == []
 
 
 @pytest.mark.parametrize(
@@ -51,8 +54,41 @@ def test_a_sound_tunnel_has_no_faults() -> None:
         ({"bandwidth_limit": "1GB"}, "bandwidth_limit '1GB'"),
         ({"health_check": HealthCheck(type="http")}, "health_check.path is missing"),
         ({"health_check": HealthCheck(timeout_seconds="3")}, "health_check.timeout_seconds '3'"),  # type: ignore[arg-type]
-        ({"tunnel_type": "udp", "meter": "relay"}, "meter='relay'"),
+        ({"meter": "relay", "plugin": Socks5Plugin(), "local_port": None}, "a plugin has none"),
         ({"meter": "loud"}, "meter 'loud'"),
+        ({"allow": "10.0.0.0/8"}, "allow '10.0.0.0/8'"),
+        ({"allow": ["10.0.0.1/8"]}, "not an address or network such as '10.0.0.0/8'"),
+        ({"deny": ["evil.example"]}, "deny has 'evil.example', which is not an address"),
+        ({"deny": ["10.0.0.1"] * 10_001}, "deny has 10001 networks"),
+        ({"max_connections": 0}, "max_connections 0 lets nobody in"),
+        ({"max_connections": 1.5}, "max_connections 1.5"),
+        (
+            {"connection_rate": 0.0, "visitor_connection_rate": -1.0},
+            "visitor_connection_rate -1 is not a number",
+        ),
+        ({"connection_rate": float("nan")}, "connection_rate nan is not a number"),
+        (
+            {"meter": "passive", "allow": ["10.0.0.1"]},
+            "allow can only be had through the relay, which meter='passive'",
+        ),
+        (
+            {"meter": "off", "max_connections": 3, "deny": ["::1"]},
+            "leave meter out, or deny and max_connections",
+        ),
+        (
+            {"plugin": Socks5Plugin(), "local_port": None, "max_connections": 3},
+            "a plugin has none: leave max_con",
+        ),
+        (
+            {"tunnel_type": "http", "custom_domains": ["a.b"], "deny": ["::1"]},
+            "deny cannot be had: visitors of an http tunnel share connections",
+        ),
+        (
+            {"tunnel_type": "xtcp", "secret_key": "k", "visitor_connection_rate": 1.0},
+            "frpc does not tell the addresses of an xtcp tunnel's visitors",
+        ),
+        ({"tunnel_type": "udp", "meter": "relay", "health_check": HealthCheck()}, "health_check asks by TCP"),
+        ({"tunnel_type": "udp", "proxy_protocol": "v1"}, "proxy_protocol 'v1' has no form for datagrams"),
     ],
 )
 def test_faults_of_a_tunnel(options: dict[str, Any], part: str) -> None:

@@ -85,6 +85,29 @@ def test_traffic_shows_up(server: FRPServer, echo: int) -> None:
         assert server.auth_token not in str(lines)
 
 
+def test_who_is_refused_shows_up(server: FRPServer, echo: int) -> None:
+    """The connections tell who was refused and why, the metrics how many by reason."""
+    with (
+        FRPClient("localhost", server.bind_port, auth_token=server.auth_token) as client,
+        running(client) as dashboard,
+    ):
+        port, token = dashboard.port, dashboard.token
+        tunnel = client.expose_tcp(echo, name="guarded", deny=["127.0.0.1"])
+        with pytest.raises(ConnectionError):
+            assert not exchange(tunnel.public_port or 0)
+            raise ConnectionError
+        connections = ask(port, "/api/tunnels/guarded/connections", token=token).json
+        (refused,) = connections["recent"]
+        assert refused["visitor"].startswith("127.0.0.1:")
+        assert refused["reason"] == "visitor_not_allowed"
+        assert refused["error"] == "refused: the visitor's address is not allowed"
+        metrics = ask(port, "/api/tunnels", token=token).json["tunnels"][0]["metrics"]
+        assert (metrics["refused_count"], metrics["refused"]) == (1, {"visitor_not_allowed": 1})
+        labels = 'tunnel="guarded",type="tcp",reason="visitor_not_allowed"'
+        text = ask(port, "/metrics", token=token).body.decode()
+        assert f"frp_wrapper_tunnel_refused_total{{{labels}}} 1" in text
+
+
 def test_a_tunnel_comes_and_goes_by_the_interface(server: FRPServer, echo: int) -> None:
     """What is asked for over HTTP happens in frp: a tunnel carries data, restarts with its numbers, and is closed."""
     with (

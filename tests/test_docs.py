@@ -98,7 +98,7 @@ def test_the_example_of_the_file_is_sound(tmp_path: Path, monkeypatch: pytest.Mo
     match = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert match
     (tmp_path / "tunnels.toml").write_text(match[1])
-    assert len(load(tmp_path / "tunnels.toml").tunnels) == 5
+    assert len(load(tmp_path / "tunnels.toml").tunnels) == 6
 
 
 @pytest.fixture

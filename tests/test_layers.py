@@ -20,6 +20,7 @@ ROWS = [
         "checks",
         "plugins",
         "refused_ports",
+        "relay_options",
         "_type_faults",
         "_lazy",
         "_version",

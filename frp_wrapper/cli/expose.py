@@ -40,8 +40,17 @@ _TUNNEL_OPTIONS = (
         "--local-host", default="127.0.0.1", show_default=True, metavar="HOST", help="Where the service runs."
     ),
     click.option(
-        "--meter", type=click.Choice(["passive", "relay", "off"]), default="passive", show_default=True,
-        help="passive: by the kernel's counters, nothing in the way; relay: also learns visitors' addresses.",
+        "--meter", type=click.Choice(["auto", "passive", "relay", "off"]), default="auto", show_default=True,
+        help="passive: by the kernel's counters, nothing in the way; relay: also learns visitors' addresses, counts "
+        "datagrams, and refuses; auto: the relay where it is needed, else passive.",
+    ),
+    click.option(
+        "--allow", multiple=True, metavar="NETWORK",
+        help="Let only visitors from this address or network in; repeat for several. Not for http.",
+    ),
+    click.option("--deny", multiple=True, metavar="NETWORK", help="Refuse visitors from there, whatever is allowed."),
+    click.option(
+        "--max-connections", type=int, metavar="N", help="Refuse visitors while so many connections are open."
     ),
     click.option("--encrypt", "use_encryption", is_flag=True, help="Encrypt between frpc and frps."),
     click.option("--compress", "use_compression", is_flag=True, help="Compress between frpc and frps."),

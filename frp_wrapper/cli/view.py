@@ -55,7 +55,9 @@ def summary(client: FRPClient) -> str:
     connections = sum(one.connection_count or 0 for one in metrics)
     sent = sum(one.bytes_sent or 0 for one in metrics)
     received = sum(one.bytes_received or 0 for one in metrics)
-    return f"{connections} connections, {decimal(sent)} to visitors, {decimal(received)} from visitors"
+    refused = sum(one.refused_count or 0 for one in metrics)
+    also = f" {refused} refused," if refused else ""
+    return f"{connections} connections,{also} {decimal(sent)} to visitors, {decimal(received)} from visitors"
 
 
 class View:
@@ -129,6 +131,7 @@ class View:
         counts = (
             f"{_count(metrics.open_connections)} open\n{_count(metrics.connection_count)} in all\n"
             f"{_count(metrics.error_count)} failed"
+            + (f"\n{_count(metrics.refused_count)} refused" if metrics.refused_count else "")
         )
         rates = (metrics.rates or {}).get(1)
         sent = _volume(metrics.bytes_sent, rates.bytes_sent if rates else None)

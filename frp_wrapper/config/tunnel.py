@@ -11,7 +11,7 @@ from frp_wrapper.plugins import Plugin
 
 TunnelType = Literal["tcp", "udp", "http", "https", "tcpmux", "stcp", "sudp", "xtcp"]
 VisitorType = Literal["stcp", "sudp", "xtcp"]
-MeterMode = Literal["passive", "relay", "off"]
+MeterMode = Literal["auto", "passive", "relay", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,11 @@ class TunnelOptions(TypedDict, total=False):
 
     local_host: str
     meter: MeterMode
+    allow: Sequence[str]
+    deny: Sequence[str]
+    max_connections: int | None
+    connection_rate: float | None
+    visitor_connection_rate: float | None
     remote_port: int | None
     custom_domains: Sequence[str]
     subdomain: str | None
@@ -79,7 +84,14 @@ class TunnelConfig:
         local_port: Where the local service listens; None only with a plugin.
         local_host: The machine of the local service.
         meter: ``passive``: read the kernel's counters (Linux, TCP), nothing stands in the way of the data; ``relay``:
-            through a relay of ours, which also learns visitors' addresses; ``off``.
+            through a relay of ours (Linux), which also learns visitors' addresses and counts datagrams; ``off``;
+            ``auto``: the relay where one of the next five options asks for it or the kernel does not tell, else passive.
+        allow: Addresses and networks (IPv4, IPv6) whose visitors may come in, others are refused; empty: everybody's.
+            Of an stcp tunnel: those of the visitors' frpc. Not for http, where visitors share connections, and xtcp.
+        deny: Likewise, whose visitors may not come in; it wins over ``allow``.
+        max_connections: So many connections (for udp and sudp: sessions) may be open; more are refused.
+        connection_rate: So many new connections a second may come in, on average; as many (at least one) at once.
+        visitor_connection_rate: Likewise, of each visitor's address (of IPv6 its first 64 bits).
         remote_port: For tcp and udp, the port on the server; None or 0: frps chooses.
         custom_domains: For http, https and tcpmux: the domains that lead here.
         subdomain: Likewise, below the server's own domain.
@@ -113,7 +125,12 @@ class TunnelConfig:
     tunnel_type: TunnelType
     local_port: int | None = None
     local_host: str = "127.0.0.1"
-    meter: MeterMode = "passive"
+    meter: MeterMode = "auto"
+    allow: Sequence[str] = ()
+    deny: Sequence[str] = ()
+    max_connections: int | None = None
+    connection_rate: float | None = None
+    visitor_connection_rate: float | None = None
     remote_port: int | None = None
     custom_domains: Sequence[str] = ()
     subdomain: str | None = None

@@ -313,7 +313,7 @@ def child_environment() -> dict[str, str]:
 
 def free_port(host: str = "127.0.0.1") -> int:
     """Give a port that is free now; the kernel does not give it to somebody else for a while."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port

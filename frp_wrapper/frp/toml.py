@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from frp_wrapper.config import ClientConfig, HealthCheck, Plugin, TLSConfig, TunnelConfig, VisitorConfig
 from frp_wrapper.errors import ConfigError
 from frp_wrapper.frp.admin import AdminEndpoint
+from frp_wrapper.relay_options import DATAGRAMS, needs_addresses
+from frp_wrapper.sidecar.health_checks import CONNECT_PATH
 
 __all__ = [
     "Version",
@@ -31,6 +33,7 @@ _SINCE: Mapping[str, Version] = {
     "disable_assisted_addrs": (0, 65, 0),
     "annotations": (0, 55, 0),
     "health_check.http_headers": (0, 56, 0),
+    "the address of visitors of datagrams": (0, 63, 0),
     "plugin http2http": (0, 59, 0),
     "plugin tls2raw": (0, 60, 0),
     "plugin virtual_net": (0, 62, 0),
@@ -51,6 +54,8 @@ def proxy_table(config: TunnelConfig, *, version: Version, local: tuple[str, int
         ConfigError: This frp does not know an option that is used.
     """
     _need(config, ("response_headers", "disable_assisted_addrs", "annotations"), version)
+    if config.tunnel_type in DATAGRAMS and needs_addresses(config):
+        _require("the address of visitors of datagrams", version)
     table: Table = {
         "name": config.name,
         "type": config.tunnel_type,
@@ -69,7 +74,7 @@ def proxy_table(config: TunnelConfig, *, version: Version, local: tuple[str, int
         "natTraversal": {"disableAssistedAddrs": config.disable_assisted_addrs or None},
         "transport": _proxy_transport(config, through_relay=local is not None),
         "loadBalancer": {"group": config.group, "groupKey": config.group_key},
-        "healthCheck": _health_check(config.health_check, version),
+        "healthCheck": _health_check(config.health_check, version, through_relay=local is not None),
         "metadatas": dict(config.metadatas),
         "annotations": dict(config.annotations),
         "plugin": _plugin(config.plugin, version),
@@ -223,9 +228,11 @@ def _proxy_transport(config: TunnelConfig, *, through_relay: bool) -> Table:
     }
 
 
-def _health_check(check: HealthCheck | None, version: Version) -> Table:
+def _health_check(check: HealthCheck | None, version: Version, *, through_relay: bool) -> Table:
     if check is None:
         return {}
+    if through_relay and check.type == "tcp":  # frpc would only find that the relay listens
+        check = replace(check, type="http", path=CONNECT_PATH, http_headers={})
     if check.http_headers:
         _require("health_check.http_headers", version)
     return {

@@ -21,11 +21,14 @@ class Connection:
         bytes_sent: Payload bytes from the local service to the visitor; None: not measured.
         bytes_received: Payload bytes from the visitor to the local service; None: not measured.
         local_address: The ``address:port`` that the local service sees as its peer.
-        error: Why it failed; None: it did not.
+        error: Why it failed or was refused; None: it was not.
         connect_seconds: How long the local service took to accept it; None: not measured (only the relay does).
         sent_per_second: Bytes a second to the visitor since the open connections were last asked for, half a second ago at
             least; None: not known (yet), or closed.
         received_per_second: Likewise from the visitor.
+        first_byte_seconds: How long it took from then until the first byte of the local service came; None: none has, or
+            not measured (only the relay does).
+        reason: Why it was refused, a code of docs/errors.md; None: it was not.
     """
 
     visitor: str | None
@@ -38,6 +41,8 @@ class Connection:
     connect_seconds: float | None = None
     sent_per_second: float | None = None
     received_per_second: float | None = None
+    first_byte_seconds: float | None = None
+    reason: str | None = None
 
     @property
     def duration(self) -> float:
@@ -56,8 +61,8 @@ class Counts(NamedTuple):
 
 
 Tell = Callable[[str, Connection], None]
-"""Is told what a connection did, and the connection: it was ``opened`` or ``closed``, or by the local service ``broken``
-off or not taken (``failed``). Must not block."""
+"""Is told what a connection did, and the connection: it was ``opened`` or ``closed``, by the local service ``broken`` off
+or not taken (``failed``), or ``refused`` by the relay. Must not block."""
 
 
 def ignore(kind: str, connection: Connection) -> None:

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from frp_wrapper.config import TunnelConfig
 from frp_wrapper.errors import FRPError, ProcessError
 from frp_wrapper.metering.connection import Connection, Counts
 from frp_wrapper.monitoring.metrics import TunnelMetrics
+from frp_wrapper.relay_options import DATAGRAMS, wanted
+from frp_wrapper.sidecar.admission import REFUSALS
+from frp_wrapper.sidecar.health_checks import CONNECT_PATH
 from frp_wrapper.sidecar.slots import Field, Slots, size_of
 
 MAX_RELAYED = 4096
 """Relayed tunnels of one client."""
+RECENT = 256
+"""Connections that have ended, and as many that were refused, that are remembered."""
 _WITH_HEADER = frozenset({"tcp", "http", "https", "tcpmux", "stcp"})
 """Types for which frpc can send the visitor's address ahead of the data."""
+_KEPT = "!$&'()*+,/:;=?@[]%~"
+"""What frpc leaves as it is in the path of a health check."""
+_DATAGRAM_HEADERS = (0, 63, 0)
+_ONE_HEADER_A_SESSION = (0, 67, 0)
+_VISITOR_PROLONGS = (0, 69, 0)
+"""The first frp that sends the address of visitors of datagrams; that sends it once only; whose sockets for visitors
+live on as long as the visitor sends."""
 
 
 class Sidecar(Protocol):
@@ -28,6 +43,10 @@ class Sidecar(Protocol):
     def folder(self) -> Path:
         """A private folder that lives as long as the client."""
 
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """The version of frpc."""
+
     def request(self, op: str, **fields: Any) -> Mapping[str, Any]:
         """Ask and wait for the answer."""
 
@@ -35,16 +54,27 @@ class Sidecar(Protocol):
 class RelayMeter:
     """Counts one tunnel by forwarding it.
 
+    Args:
+        config: The tunnel.
+        sidecar: Where the relay lives.
+        counters: Where it counts.
+        take_news: Has what became of connections told to `remember`.
+
     Raises:
         ProcessError: The sidecar cannot relay: no port, no epoll, an unknown host.
     """
 
-    def __init__(self, config: TunnelConfig, sidecar: Sidecar, counters: Counters) -> None:
+    def __init__(
+        self, config: TunnelConfig, sidecar: Sidecar, counters: Counters, take_news: Callable[[], None]
+    ) -> None:
         self._config = config
         self._sidecar = sidecar
         self._counters = counters
         self._slot = counters.take()
-        self._last: list[Connection] = []
+        self._take_news = take_news
+        self._ended: deque[Connection] = deque(maxlen=RECENT)
+        self._refused: deque[Connection] = deque(maxlen=RECENT)
+        """Apart, so that those who may not come in do not push out those who may."""
         self._final: TunnelMetrics | None = None
         self.port = 0
         try:
@@ -53,8 +83,26 @@ class RelayMeter:
             counters.give_back(self._slot)
             raise
 
+    def reopen(self) -> bool:
+        """Have the tunnel relayed again after the sidecar was replaced; True when that is at another port now.
+
+        Raises:
+            FRPError: The sidecar cannot relay.
+        """
+        before = self.port
+        try:
+            self.open()
+        except ProcessError:  # while nobody listened, somebody else has taken the port
+            self.port = 0
+            self.open()
+        return self.port != before
+
     def open(self) -> None:
-        """Have the tunnel relayed, again on the same port after the sidecar was replaced."""
+        """Have the tunnel relayed, at `port` where it has one.
+
+        Raises:
+            FRPError: The sidecar cannot relay.
+        """
         answer = self._sidecar.request(
             "relay_open",
             name=self._config.name,
@@ -62,13 +110,30 @@ class RelayMeter:
             slot=self._slot,
             port=self.port,
             proxy_protocol=self._header_mode(),
+            datagrams=self._config.tunnel_type in DATAGRAMS,
+            options=self._options(),
             counters=str(self._counters.path),
             slots=MAX_RELAYED,
         )
         self.port = answer["port"]
 
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"rules": _rules(self._config)}
+        if self._config.tunnel_type in DATAGRAMS:
+            version = self._sidecar.version
+            options["every_datagram"] = version < _ONE_HEADER_A_SESSION
+            options["visitor_prolongs"] = version >= _VISITOR_PROLONGS
+        elif (check := self._config.health_check) is not None:
+            options["check_path"] = CONNECT_PATH if check.type == "tcp" else quote(check.path or "", _KEPT)
+            headers = {name.lower(): value for name, value in check.http_headers.items()}
+            options["check_host"] = headers.get("host") if check.type == "http" else None
+        return options
+
     def _header_mode(self) -> str:
-        if self._config.tunnel_type not in _WITH_HEADER:
+        with_header = self._config.tunnel_type in _WITH_HEADER
+        if self._config.tunnel_type in DATAGRAMS:
+            with_header = self._sidecar.version >= _DATAGRAM_HEADERS
+        if not with_header:
             return "none"
         return "keep" if self._config.proxy_protocol else "strip"
 
@@ -76,19 +141,29 @@ class RelayMeter:
         """Give the numbers of this moment, without the uptime."""
         if self._final is not None:
             return replace(self._final)
-        read = self._counters.read
-        activity = read(self._slot, Field.LAST_ACTIVITY)
-        return TunnelMetrics(
+        count = partial(self._counters.read, self._slot)
+        activity = count(Field.LAST_ACTIVITY)
+        refused = {reason: count(field) for reason, (field, _) in REFUSALS.items()}
+        metrics = TunnelMetrics(
             tunnel_id=tunnel_id,
-            bytes_sent=read(self._slot, Field.BYTES_SENT),
-            bytes_received=read(self._slot, Field.BYTES_RECEIVED),
-            connection_count=read(self._slot, Field.CONNECTIONS),
-            error_count=read(self._slot, Field.ERRORS),
+            bytes_sent=count(Field.BYTES_SENT),
+            bytes_received=count(Field.BYTES_RECEIVED),
+            connection_count=count(Field.CONNECTIONS),
+            error_count=count(Field.ERRORS),
             last_activity=datetime.fromtimestamp(activity / 1e9, UTC) if activity else None,
-            open_connections=read(self._slot, Field.OPEN),
+            open_connections=count(Field.OPEN),
             source="relay",
             as_of=datetime.now(UTC),
+            refused_count=sum(refused.values()),
+            refused={reason: number for reason, number in refused.items() if number},
+            health_checks=count(Field.HEALTH_CHECKS),
         )
+        if self._config.tunnel_type in DATAGRAMS:
+            metrics.datagrams_sent = count(Field.DATAGRAMS_SENT)
+            metrics.datagrams_received = count(Field.DATAGRAMS_RECEIVED)
+            metrics.datagrams_dropped = count(Field.DATAGRAMS_DROPPED)
+            metrics.evicted_sessions = count(Field.SESSIONS_EVICTED)
+        return metrics
 
     def counts(self) -> Counts:
         """Give the totals alone."""
@@ -98,13 +173,26 @@ class RelayMeter:
         fields = (Field.BYTES_SENT, Field.BYTES_RECEIVED, Field.CONNECTIONS, Field.ERRORS)
         return Counts(*(self._counters.read(self._slot, field) for field in fields))
 
+    def remember(self, kind: str, connection: Connection) -> None:
+        """Note what became of a connection, see `Tell`."""
+        if kind == "refused":
+            self._refused.append(connection)
+        elif kind != "opened":
+            self._ended.append(connection)
+
     def connections(self) -> list[Connection]:
         """Give the open connections."""
-        return self._lists()[0]
+        if self._final is not None:
+            return []
+        answer = self._sidecar.request("relay_connections", name=self._config.name)
+        return [connection_of(row) for row in answer["open"]]
 
     def recent(self) -> list[Connection]:
-        """Give the last closed connections, newest last."""
-        return self._lists()[1]
+        """Give the last connections that have ended or were refused, newest last."""
+        if self._final is None:
+            self._take_news()
+        rows = [*self._ended.copy(), *self._refused.copy()]
+        return sorted(rows, key=lambda connection: connection.closed_at or connection.opened_at)
 
     def close(self, *, ask: bool = True) -> bool:
         """Stop relaying new connections; the last numbers stay readable.
@@ -119,20 +207,12 @@ class RelayMeter:
             return ask
         try:
             if ask:
-                _, recent = self._lists()
                 self._sidecar.request("relay_close", name=self._config.name)
-                self._last = recent
         except FRPError:  # it is gone
             ask = False
         self._final = replace(self.read(self._config.name), open_connections=0)
         self._counters.give_back(self._slot)
         return ask
-
-    def _lists(self) -> tuple[list[Connection], list[Connection]]:
-        if self._final is not None:
-            return [], self._last
-        answer = self._sidecar.request("relay_connections", name=self._config.name)
-        return _connections(answer["open"]), _connections(answer["recent"])
 
 
 class Counters:
@@ -177,13 +257,22 @@ class Counters:
         self._slots.close()
 
 
-def _connections(rows: list[Mapping[str, Any]]) -> list[Connection]:
-    return [connection_of(row) for row in rows]
+def _rules(config: TunnelConfig) -> dict[str, Any] | None:
+    if not wanted(config):
+        return None
+    return {
+        "allow": list(config.allow),
+        "deny": list(config.deny),
+        "max_connections": config.max_connections,
+        "connection_rate": config.connection_rate,
+        "visitor_connection_rate": config.visitor_connection_rate,
+    }
 
 
 def connection_of(row: Mapping[str, Any]) -> Connection:
     """Read what the sidecar says of a connection."""
-    return Connection(**{**row, "opened_at": _time(row["opened_at"]), "closed_at": _time(row["closed_at"])})
+    times = {"opened_at": _time(row["opened_at"]), "closed_at": _time(row.get("closed_at"))}
+    return Connection(**{"visitor": None, **row, **times})
 
 
 def _time(seconds: float | None) -> Any:

@@ -37,6 +37,7 @@ class Statistics:
         self._rates = RateWindow()
         self._errors: Counter[str] = Counter()
         self._latency: RecentQuantiles | None = None
+        self._first_byte: RecentQuantiles | None = None
         self._duration: RecentQuantiles | None = None
         self._meter = make(self.note)
 
@@ -51,6 +52,9 @@ class Statistics:
         if kind != "opened" and connection.connect_seconds is not None:
             self._latency = self._latency or RecentQuantiles()
             self._latency.add(connection.connect_seconds)
+        if kind != "opened" and connection.first_byte_seconds is not None:
+            self._first_byte = self._first_byte or RecentQuantiles()
+            self._first_byte.add(connection.first_byte_seconds)
         self._tell(kind, connection)
 
     def sample(self) -> None:
@@ -71,6 +75,7 @@ class Statistics:
             metrics.rates = self._current_rates()
             metrics.errors = dict(self._errors)
             metrics.latency = self._latency.summary() if self._latency else None
+            metrics.first_byte = self._first_byte.summary() if self._first_byte else None
             metrics.duration = self._duration.summary() if self._duration else None
         return metrics
 

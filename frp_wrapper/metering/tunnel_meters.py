@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from frp_wrapper._ticker import Ticker
@@ -17,16 +19,20 @@ from frp_wrapper.metering.connection import Connection, Counts, Tell
 from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
 from frp_wrapper.metering.relay_meter import Counters, RelayMeter, Sidecar, connection_of
+from frp_wrapper.metering.sockdiag import Dumper
 from frp_wrapper.metering.statistics import Statistics
 from frp_wrapper.metering.usage import UsageBook
 from frp_wrapper.monitoring.counters import default_counters
 from frp_wrapper.monitoring.metrics import TunnelMetrics
+from frp_wrapper.relay_options import DATAGRAMS, wanted
 from frp_wrapper.tunnel import TunnelMeter
 
 _INTERVAL = 1.0
 """Seconds between two samples."""
 _FLUSH_INTERVAL = 60.0
 """Seconds between two times that the days are written to their file."""
+_NEWS_PARTS = 4
+"""Parts of the relay's news taken in at once; all that it keeps is two."""
 _TELLING_LEVELS = frozenset({"debug", "trace"})
 """Levels of frpc's log at which it names each connection."""
 
@@ -77,6 +83,15 @@ class Metering:
             "Relayed connections whose end was not told in time; the totals have them.",
             server=config.server,
         )
+        self.forgotten_visitors = 0
+        """Visitors whose rate the relay forgot before it was back to its full amount, because there were so many."""
+        default_counters.watch(
+            self,
+            "forgotten_visitors",
+            "frp_wrapper_relay_visitors_forgotten_total",
+            "Visitors whose rate of new connections was forgotten too early, because there were so many.",
+            server=config.server,
+        )
 
     def start(self) -> None:
         """Begin to sample."""
@@ -99,9 +114,10 @@ class Metering:
         return statistics
 
     def _make(self, config: TunnelConfig, tell: Tell) -> TunnelMeter:
-        if config.meter == "relay" and config.tunnel_type not in ("udp", "sudp") and config.plugin is None:
+        if _is_relayed(config):
             self._counters = self._counters or Counters(self._sidecar.folder)
-            relayed = self._relayed[config.name] = RelayMeter(config, self._sidecar, self._counters)
+            relayed = RelayMeter(config, self._sidecar, self._counters, self._take_news)
+            self._relayed[config.name] = relayed
             return relayed
         if config.meter == "off" or config.plugin is not None or not self._named_connections:
             return NoMeter()
@@ -115,14 +131,14 @@ class Metering:
 
     def discard(self, config: TunnelConfig) -> None:
         """Stop counting a tunnel; its last numbers stay readable."""
-        if config.name in self._relayed:
-            self._take_news()
-        with self._lock:
-            statistics = self._statistics.pop(config.name, None)
-            self._passive.pop(config.name, None)
-            self._relayed.pop(config.name, None)
+        statistics = self._statistics.get(config.name)
         if statistics is not None:
             statistics.close()
+        self._take_news()  # of what ended with it
+        with self._lock:
+            self._statistics.pop(config.name, None)
+            self._passive.pop(config.name, None)
+            self._relayed.pop(config.name, None)
 
     def on_record(self, record: Mapping[str, Any]) -> None:
         """Take in a line of frpc that tells of a connection."""
@@ -147,22 +163,34 @@ class Metering:
     def _take_news(self) -> None:
         if not self._relayed:
             return
-        with self._reading_news:  # one thread at a time: statistics take in one at a time, in order
-            try:
-                news = self._sidecar.request("relay_news", opened=self._wants_opened())
-            except FRPError:  # it is being replaced
-                return
-            self.lost_news += news["lost"]
-            for row in news["rows"]:
-                statistics = self._statistics.get(row["tunnel"])
-                if statistics is not None:
-                    statistics.note(row["kind"], connection_of(row["connection"]))
+        # one thread at a time: statistics take in one at a time, in order; an error: the sidecar is being replaced
+        with self._reading_news, contextlib.suppress(FRPError):
+            for _ in range(_NEWS_PARTS):
+                if not self._take_some_news():
+                    break
 
-    def reopen(self) -> None:
-        """Set up the relay again in a new sidecar."""
-        for meter in list(self._relayed.values()):
+    def _take_some_news(self) -> bool:
+        """Take in a part of it; True when there is more."""
+        news = self._sidecar.request("relay_news", opened=self._wants_opened())
+        self.lost_news += news["lost"]
+        self.forgotten_visitors += news["forgotten"]
+        for row in news["rows"]:
+            self._tell_of(row["tunnel"], row["kind"], connection_of(row["connection"]))
+        return bool(news["more"])
+
+    def _tell_of(self, name: str, kind: str, connection: Connection) -> None:
+        relayed, statistics = self._relayed.get(name), self._statistics.get(name)
+        if relayed is not None and statistics is not None:
+            relayed.remember(kind, connection)
+            statistics.note(kind, connection)
+
+    def reopen(self) -> list[str]:
+        """Set up the relay again in a new sidecar; gives the tunnels that frpc must be told another port for."""
+        moved = []
+        for name, meter in list(self._relayed.items()):
             with contextlib.suppress(FRPError):  # closed meanwhile, or the sidecar is gone again
-                meter.open()
+                moved += [name] if meter.reopen() else []
+        return moved
 
     def close(self) -> None:
         """Close all meters."""
@@ -173,6 +201,8 @@ class Metering:
         answers = True  # one sidecar that does not answer is waited for once, not for each tunnel
         for relayed in self._relayed.values():
             answers = relayed.close(ask=answers)
+        if answers:
+            self._take_news()  # of what ended with them
         for statistics in self._statistics.values():
             statistics.usage()  # with what came since the last sample
         self._usage.flush()
@@ -183,6 +213,35 @@ class Metering:
             self._counters.close()
 
 
+def _is_relayed(config: TunnelConfig) -> bool:
+    """Say whether a tunnel goes through the relay: because it shall, or because nothing else can do what it asks for."""
+    if config.meter != "auto" or config.plugin is not None:
+        return config.meter == "relay"
+    return bool(wanted(config)) or (
+        config.tunnel_type not in DATAGRAMS and _relay_runs() and not _kernel_tells()
+    )
+
+
+def _relay_runs() -> bool:
+    return hasattr(select, "epoll")
+
+
+@cache
+def _kernel_tells() -> bool:
+    """Say whether this system has sock_diag; found out once."""
+    try:
+        kernel = Dumper()
+    except OSError:
+        return False
+    try:
+        kernel.listening()
+    except OSError:
+        return False
+    finally:
+        kernel.close()
+    return True
+
+
 class LedgerMeter:
     """Counts one tunnel from frpc's lines and, where the system has sock_diag, the kernel's counters."""
 
@@ -190,7 +249,7 @@ class LedgerMeter:
         assert config.local_port is not None
         self._port = config.local_port
         self._kernel: PassiveMeter | None = None
-        if config.tunnel_type not in ("udp", "sudp"):
+        if config.tunnel_type not in DATAGRAMS:
             with contextlib.suppress(OSError):
                 self._kernel = passive.watch(self._port)
         self._source = "passive" if self._kernel is not None else None

@@ -31,10 +31,16 @@ class EventType(Enum):
     CONNECTION_OPENED = "connection_opened"
     CONNECTION_CLOSED = "connection_closed"
     CONNECTION_FAILED = "connection_failed"
+    CONNECTION_REFUSED = "connection_refused"
 
 
 PER_CONNECTION = frozenset(
-    {EventType.CONNECTION_OPENED, EventType.CONNECTION_CLOSED, EventType.CONNECTION_FAILED}
+    {
+        EventType.CONNECTION_OPENED,
+        EventType.CONNECTION_CLOSED,
+        EventType.CONNECTION_FAILED,
+        EventType.CONNECTION_REFUSED,
+    }
 )
 """Types of which there may be thousands a second; they are made only while a handler wants them."""
 
@@ -170,6 +176,16 @@ _DEFINITIONS = (
         "The local service did not take a visitor's connection.",
         {**_CONNECTION, "error": "What was said."},
         "Look at the local service.",
+    ),
+    EventDefinition(
+        EventType.CONNECTION_REFUSED,
+        "The relay did not let a visitor in, by the rules of the tunnel.",
+        {
+            **_CONNECTION,
+            "error": "Why, in words.",
+            "reason": "`visitor_not_allowed`, `visitor_unknown`, `connection_limit`, `connection_rate` or `visitor_rate`.",
+        },
+        "Nothing, if the rules are as they should be.",
     ),
 )
 

@@ -51,11 +51,19 @@ class TunnelMetrics:
         errors: `error_count` by kind, a code of docs/errors.md.
         latency: How long the local service took to accept connections, of the last five minutes; only the relay measures
             it.
+        first_byte: How long it took from a connection's beginning to the first byte of the local service, likewise.
         duration: How long connections were open that ended within the last five minutes.
         server_latency: Seconds of a round trip between frpc and frps, smoothed.
         reconnects: How often the tunnel came back.
         flaps: How often it went away.
         uptime_percent: What part of the time since it first came online it was.
+        refused_count: Visitors' connections that the relay refused; they are in no other number.
+        refused: `refused_count` by reason, a code of docs/errors.md.
+        health_checks: Connections of frpc's own health checks, as far as the relay sees them; they are in no other number.
+        datagrams_sent: Of a udp or sudp tunnel, to visitors; None: not counted (only the relay does).
+        datagrams_received: Likewise, from visitors.
+        datagrams_dropped: Datagrams, either way, that could not be passed on because a buffer was full.
+        evicted_sessions: Sessions of datagrams that ended early because others needed the room.
     """
 
     tunnel_id: str
@@ -72,7 +80,15 @@ class TunnelMetrics:
     errors: Mapping[str, int] | None = None
     latency: Quantiles | None = None
     duration: Quantiles | None = None
+    first_byte: Quantiles | None = None
     server_latency: float | None = None
     reconnects: int = 0
     flaps: int = 0
     uptime_percent: float | None = None
+    refused_count: int | None = None
+    refused: Mapping[str, int] | None = None
+    health_checks: int | None = None
+    datagrams_sent: int | None = None
+    datagrams_received: int | None = None
+    datagrams_dropped: int | None = None
+    evicted_sessions: int | None = None

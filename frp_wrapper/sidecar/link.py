@@ -8,14 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frp_wrapper.sidecar.proxy_protocol import read_header
+from frp_wrapper.sidecar.news import News, row
 from frp_wrapper.sidecar.pump import PipePool, Pump
 from frp_wrapper.sidecar.slots import Field, Slots
 
 if TYPE_CHECKING:
-    from frp_wrapper.sidecar.relay import Gate, News
-
-_MAX_HEADER = 4096
+    from frp_wrapper.sidecar.entrance import Visit
+    from frp_wrapper.sidecar.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +30,20 @@ class Desk:
 class Link:
     """A connection from frpc to a local service.
 
-    frpc's health checks come without a PROXY header where one is expected; they pass, but are not counted as visitors.
+    frpc's health checks pass, but are not counted as visitors.
 
     Args:
         gate: The tunnel.
         incoming: From frpc.
         outgoing: To the local service; may still be connecting.
         peer: frpc's ``address:port``.
+        visit: What is known of it, and its first bytes.
         desk: What all connections of the thread share.
     """
 
     __slots__ = (
-        "_closed_at", "_connect_seconds", "_down", "_error", "_head", "_news", "_opened_at", "_received", "_sent", "_slots", "_up", "_visitor",
-        "closed", "counted", "gate", "incoming", "outgoing", "peer",
+        "_closed_at", "_connect_seconds", "_down", "_error", "_first_byte_seconds", "_news", "_opened", "_opened_at", "_received",
+        "_sent", "_slots", "_up", "_visitor", "closed", "counted", "gate", "incoming", "outgoing", "peer",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +52,8 @@ class Link:
         incoming: socket.socket,
         outgoing: socket.socket,
         peer: str,
+        *,
+        visit: Visit,
         desk: Desk,
     ) -> None:
         self.gate = gate
@@ -64,18 +66,20 @@ class Link:
         self._news = desk.news
         self._up = Pump(incoming, outgoing, desk.buffer, desk.pipes)
         self._down = Pump(outgoing, incoming, desk.buffer, desk.pipes)
-        self._head: bytes | None = b""
-        """What has come of the PROXY header; None: it has been dealt with."""
-        self._visitor: str | None = None
+        self._up.push(visit.head)
+        self._up.moved = visit.payload
+        self._up.ended = visit.ended
+        self._visitor = visit.visitor
         self._sent = 0
         self._received = 0
         self._opened_at = time.time()
+        self._opened = time.monotonic()
         self._closed_at: float | None = None
         self._connect_seconds: float | None = None
+        self._first_byte_seconds: float | None = None
         self._error: str | None = None
-        if gate.proxy_protocol == "none":
-            self._head = None
-            self.count()
+        if not visit.is_check:
+            self._count()
 
     @property
     def was_connected(self) -> bool:
@@ -100,7 +104,7 @@ class Link:
         reading.readable |= readable
         writing.writable |= writable
         if writable and self._connect_seconds is None and writing is self._up:
-            self._connect_seconds = time.time() - self._opened_at
+            self._connect_seconds = time.monotonic() - self._opened
 
     def advance(self) -> bool:
         """Move what can be moved, and count it; True when there is more to do at once.
@@ -109,29 +113,19 @@ class Link:
             OSError: One of the sockets failed.
         """
         try:
-            if self._head is not None and self._up.readable:
-                self._read_head()
-            more = self._head is None and self._up.run()
+            more = self._up.run()
             return self._down.run() or more
         finally:
             self._account()
-
-    def count(self) -> None:
-        """Take this connection for a visitor's."""
-        if not self.counted:
-            self.counted = True
-            self._add(Field.CONNECTIONS, 1)
-            self._add(Field.OPEN, 1)
-            news = self._news
-            if news.wants_opened:
-                news.add(self.gate.name, "opened", self.describe())
 
     def close(self, error: str | None) -> None:
         """Close both sockets."""
         if self.closed:
             return
         self.closed = True
-        self._closed_at = time.time()
+        self._closed_at = (
+            self._opened_at + time.monotonic() - self._opened
+        )  # true also when the clock is set meanwhile
         self._error = error
         self._up.close()
         self._down.close()
@@ -142,38 +136,24 @@ class Link:
 
     def describe(self) -> dict[str, Any]:
         """Give what is known of it; times are seconds since the epoch."""
-        return {
-            "visitor": self._visitor,
-            "opened_at": self._opened_at,
-            "closed_at": self._closed_at,
-            "bytes_sent": self._sent,
-            "bytes_received": self._received,
-            "local_address": self.peer,
-            "error": self._error,
-            "connect_seconds": self._connect_seconds,
-        }
+        return row(
+            self._visitor,
+            self.peer,
+            self._opened_at,
+            self._closed_at,
+            sent=self._sent,
+            received=self._received,
+            error=self._error,
+            connect_seconds=self._connect_seconds,
+            first_byte_seconds=self._first_byte_seconds,
+        )
 
-    def _read_head(self) -> None:
-        assert self._head is not None
-        try:
-            data = self.incoming.recv(_MAX_HEADER)
-        except BlockingIOError:
-            self._up.readable = False
-            return
-        self._head += data
-        header = read_header(self._head)
-        if header is None and data and len(self._head) < _MAX_HEADER:
-            return
-        self._begin(self._head, header.size if header else 0, header.visitor if header else None)
-        self._up.ended = not data
-
-    def _begin(self, head: bytes, size: int, visitor: str | None) -> None:
-        self._head = None
-        self._visitor = visitor
-        if size:
-            self.count()
-        self._up.push(head if self.gate.proxy_protocol == "keep" else head[size:])
-        self._up.moved += len(head) - size
+    def _count(self) -> None:
+        self.counted = True
+        self._add(Field.CONNECTIONS, 1)
+        self._add(Field.OPEN, 1)
+        if self._news.wants_opened:
+            self._news.add(self.gate.name, "opened", self.describe())
 
     def _account(self) -> None:
         received, self._up.moved = self._up.moved, 0
@@ -182,6 +162,8 @@ class Link:
             return
         self._received += received
         self._sent += sent
+        if sent and self._first_byte_seconds is None:
+            self._first_byte_seconds = time.monotonic() - self._opened
         self._add(Field.BYTES_RECEIVED, received)
         self._add(Field.BYTES_SENT, sent)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from frp_wrapper.sidecar.relay import Relay
 from frp_wrapper.sidecar.slots import Slots
 from frp_wrapper.sidecar.wire import Message
@@ -15,22 +18,27 @@ def execute(relay: Relay | None, message: Message) -> tuple[Relay | None, Messag
     """
     if message["op"] == "relay_open":
         if relay is None:
-            relay = Relay(Slots(message["counters"], message["slots"]))
-        host, port = message["target"]
-        bound = relay.open(
-            message["name"],
-            (host, port),
-            slot=message["slot"],
-            port=message["port"],
-            proxy_protocol=message["proxy_protocol"],
-        )
-        return relay, {"port": bound}
+            relay = Relay(Slots(message["counters"], message["slots"]), _give_up)
+        return relay, {"port": _open(relay, message)}
     if relay is None:
-        return relay, {"open": [], "recent": [], "rows": [], "lost": 0}
+        return relay, {"open": [], "rows": [], "more": False, "lost": 0, "forgotten": 0}
     if message["op"] == "relay_news":
         return relay, relay.news.take(opened=message["opened"])
     if message["op"] == "relay_close":
         relay.close(message["name"])
         return relay, {}
-    name = message["name"]
-    return relay, {"open": relay.connections(name), "recent": relay.recent(name)}
+    return relay, {"open": relay.connections(message["name"])}
+
+
+def _give_up() -> None:
+    """End the whole process, so that the host starts another with a relay that works; the counters stay."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _open(relay: Relay, message: Message) -> int:
+    host, port = message["target"]
+    options = {name: message[name] for name in ("slot", "port", "proxy_protocol")} | message.get(
+        "options", {}
+    )
+    opening = relay.open_udp if message.get("datagrams") else relay.open
+    return opening(message["name"], (host, port), **options)

@@ -17,10 +17,22 @@ class Field(IntEnum):
     OPEN = 4
     LAST_ACTIVITY = 5
     """Nanoseconds since the epoch; 0: nothing yet."""
+    HEALTH_CHECKS = 6
+    """Connections of frpc's own health checks."""
+    DATAGRAMS_SENT = 7
+    DATAGRAMS_RECEIVED = 8
+    DATAGRAMS_DROPPED = 9
+    SESSIONS_EVICTED = 10
+    """Sessions of datagrams that ended because others needed the room."""
+    REFUSED_NOT_ALLOWED = 11
+    REFUSED_UNKNOWN = 12
+    REFUSED_LIMIT = 13
+    REFUSED_RATE = 14
+    REFUSED_VISITOR_RATE = 15
 
 
-_WORDS = 8
-"""A slot is one cache line."""
+_WORDS = 16
+"""A slot is two cache lines; what changes with each piece of data is in the first."""
 
 
 def size_of(slots: int) -> int:

@@ -8,6 +8,7 @@ import queue
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -130,6 +131,29 @@ def test_expose_tcp(server: FRPServer, echo: int) -> None:
     assert code == 0
     assert "1 connections, 5 bytes to visitors, 5 bytes from visitors" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.integration
+def test_expose_with_rules(server: FRPServer, echo: int) -> None:
+    """``--allow``, ``--deny`` and ``--max-connections`` are the tunnel's rules; who is refused is shown."""
+    rules = ("--allow", "127.0.0.0/8", "--deny", "127.0.0.2", "--deny", "127.0.0.3", "--max-connections", "5")
+    command = Running("expose", "tcp", str(echo), *rules, **access(server))
+    port = int(command.wait_for(r"^tcp://localhost:(\d+)$"))
+    assert exchange(port) == b"hello"
+    for source in ("127.0.0.2", "127.0.0.3"):
+        with socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0)) as visitor:
+            assert was_refused(visitor)
+    code, output = command.stop()
+    assert code == 0
+    assert "1 connections, 2 refused, 5 bytes to visitors, 5 bytes from visitors" in output
+
+
+def was_refused(visitor: socket.socket) -> bool:
+    """Say whether a connection ends without a byte."""
+    try:
+        return not visitor.recv(1)
+    except ConnectionError:
+        return True
 
 
 @pytest.mark.integration

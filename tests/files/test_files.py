@@ -22,6 +22,11 @@ tls = { trusted_ca_file = "ca.pem" }
 type = "tcp"
 local_port = 3000
 meter = "relay"
+allow = ["10.0.0.0/8", "2001:db8::/32"]
+deny = ["10.1.2.3"]
+max_connections = 100
+connection_rate = 50
+visitor_connection_rate = 0.5
 
 [tunnels.api]
 path = "/api"
@@ -162,6 +167,9 @@ def test_our_own_file(tmp_path: Path) -> None:
     assert setup.client.tls.trusted_ca_file == "ca.pem"
     web, api, files = setup.tunnels
     assert (web.name, web.tunnel_type, web.local_port, web.meter) == ("web", "tcp", 3000, "relay")
+    assert (list(web.allow), list(web.deny)) == (["10.0.0.0/8", "2001:db8::/32"], ["10.1.2.3"])
+    assert (web.max_connections, web.connection_rate, web.visitor_connection_rate) == (100, 50, 0.5)
+    assert (api.meter, list(api.allow), api.max_connections) == ("auto", [], None)
     assert (api.tunnel_type, list(api.locations), list(api.custom_domains)) == (
         "http",
         ["/api"],

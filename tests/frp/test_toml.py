@@ -57,6 +57,31 @@ def test_a_relayed_tunnel() -> None:
     }
 
 
+def test_a_tcp_health_check_through_the_relay() -> None:
+    """Frpc asks the relay whether the service takes connections, as often and as patiently as was said; an http check stays."""
+    check = HealthCheck(type="tcp", timeout_seconds=2, max_failed=4, interval_seconds=7)
+    config = TunnelConfig(name="a", tunnel_type="tcp", local_port=80, health_check=check)
+    assert proxy_table(config, version=NEW)["healthCheck"]["type"] == "tcp"
+    assert proxy_table(config, version=OLD, local=("127.0.0.1", 5555))["healthCheck"] == {
+        "type": "http", "path": "/.frp-wrapper/accepts-connections", "timeoutSeconds": 2, "maxFailed": 4,
+        "intervalSeconds": 7,
+    }  # fmt: skip
+    config = TunnelConfig(
+        name="a", tunnel_type="tcp", local_port=80, health_check=HealthCheck(type="http", path="/up")
+    )
+    assert proxy_table(config, version=NEW, local=("127.0.0.1", 5555))["healthCheck"]["path"] == "/up"
+
+
+def test_addresses_of_visitors_of_datagrams_need_a_newer_frp() -> None:
+    """An frpc that sends none cannot serve a tunnel with rules by address; limits need no address."""
+    config = TunnelConfig(name="a", tunnel_type="udp", local_port=53, deny=["10.0.0.1"])
+    with pytest.raises(ConfigError, match=r"needs frp 0\.63\.0 or later") as caught:
+        proxy_table(config, version=(0, 61, 2), local=("127.0.0.1", 5555))
+    assert caught.value.reason == "needs_newer_frp"
+    config = TunnelConfig(name="a", tunnel_type="udp", local_port=53, max_connections=3)
+    assert proxy_table(config, version=(0, 61, 2), local=("127.0.0.1", 5555))["localPort"] == 5555
+
+
 def test_a_plugin_replaces_the_local_service() -> None:
     """A plugin's options stand in its own table."""
     plugin = Https2HttpPlugin(local_addr="127.0.0.1:80", enable_http2=False, request_headers={"a": "b"})

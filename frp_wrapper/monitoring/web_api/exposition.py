@@ -128,6 +128,23 @@ def _of_tunnels(snapshot: Snapshot) -> Iterator[Family]:
     yield each("bytes_received", "counter", "Payload bytes from visitors.", lambda _, m: m.bytes_received)
     yield each("connections", "counter", "Connections of visitors.", lambda _, m: m.connection_count)
     yield each("errors", "counter", "Connections that failed.", lambda _, m: m.error_count)
+    yield each(
+        "health_checks", "counter", "Connections of frpc's own health checks.", lambda _, m: m.health_checks
+    )
+    yield each("datagrams_sent", "counter", "Datagrams to visitors.", lambda _, m: m.datagrams_sent)
+    yield each("datagrams_received", "counter", "Datagrams from visitors.", lambda _, m: m.datagrams_received)
+    yield each(
+        "datagrams_dropped",
+        "counter",
+        "Datagrams that no buffer had room for.",
+        lambda _, m: m.datagrams_dropped,
+    )
+    yield each(
+        "evicted_sessions",
+        "counter",
+        "Sessions of datagrams ended to make room.",
+        lambda _, m: m.evicted_sessions,
+    )
     yield each("open_connections", "gauge", "Connections open now.", lambda _, m: m.open_connections)
     yield each(
         "last_activity_timestamp_seconds",
@@ -143,13 +160,13 @@ def _of_tunnels(snapshot: Snapshot) -> Iterator[Family]:
         "A round trip to the server.",
         lambda _, m: _extra(m, "server_latency"),
     )
-    reasons = (
-        ("", (*labels, ("reason", str(reason))), count)
-        for labels, _, metrics in rows
-        for reason, count in (_extra(metrics, "errors") or {}).items()
+    errors = _by_reason(rows, "errors")
+    yield Family("tunnel_errors_by_reason", "counter", "Connections that failed, by reason.", errors)
+    yield Family(
+        "tunnel_refused", "counter", "Connections that the relay refused.", _by_reason(rows, "refused")
     )
-    yield Family("tunnel_errors_by_reason", "counter", "Connections that failed, by reason.", reasons)
     yield _summary(rows, "latency", "Seconds until the local service took a connection.")
+    yield _summary(rows, "first_byte", "Seconds until the first byte of the local service.")
     yield _summary(rows, "duration", "Seconds from opening to closing of a connection.")
 
 
@@ -180,6 +197,14 @@ def _of_server(snapshot: Snapshot) -> Iterator[Family]:
         "When frps told what it has counted, Unix time.",
         lambda c: c.as_of.timestamp(),
     )
+
+
+def _by_reason(
+    rows: list[tuple[Labels, Tunnel, TunnelMetrics]], field: str
+) -> Iterator[tuple[str, Labels, Number]]:
+    for labels, _, metrics in rows:
+        for reason, count in (_extra(metrics, field) or {}).items():
+            yield "", (*labels, ("reason", str(reason))), count
 
 
 def _summary(rows: list[tuple[Labels, Tunnel, TunnelMetrics]], field: str, text: str) -> Family:

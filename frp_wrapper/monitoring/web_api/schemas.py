@@ -168,6 +168,9 @@ SCHEMAS: dict[str, Schema] = {
         error=null(TEXT),
         sent_per_second=null(NUMBER),
         received_per_second=null(NUMBER),
+        reason=null(TEXT),
+        connect_seconds=null(NUMBER),
+        first_byte_seconds=null(NUMBER),
     ),
     "Connections": record(
         open=many(ref("Connection")),

@@ -196,6 +196,9 @@ def connection_view(connection: Connection) -> View:
         "error": connection.error,
         "sent_per_second": connection.sent_per_second,
         "received_per_second": connection.received_per_second,
+        "reason": connection.reason,
+        "connect_seconds": connection.connect_seconds,
+        "first_byte_seconds": connection.first_byte_seconds,
     }
 
 

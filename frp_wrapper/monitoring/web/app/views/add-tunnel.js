@@ -9,7 +9,7 @@ import { Button, Problem, toast } from "../ui/parts.js";
 
 const TYPES = ["tcp", "udp", "http", "https", "tcpmux"];
 const WITH_PORT = new Set(["tcp", "udp"]);
-const METERS = ["passive", "relay", "off"];
+const METERS = ["auto", "passive", "relay", "off"];
 
 function Field({ name, hint, ...input }) {
   const id = `add-${name}`;

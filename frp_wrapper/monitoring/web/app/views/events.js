@@ -97,6 +97,7 @@ const SHAPES = {
   tunnel_flapping: "warning",
   health_changed: "warning",
   connection_failed: "error",
+  connection_refused: "warning",
 };
 const SAID_ELSEWHERE = new Set(["tunnel_id", "tunnel_type", "local_port"]);
 

@@ -177,6 +177,7 @@ function Facts({ view }) {
     <${Fact} name="fact.today">${moved(usage?.today, why)}<//><${Fact} name="fact.this_month">${moved(usage?.this_month, why)}<//>
     <${Fact} name="fact.open">${number("open")}<//><${Fact} name="fact.conns">${number("conns")}<//>
     <${Fact} name="fact.errors">${number("errors")}<//>
+    <${Fact} name="fact.refused"><${Value} value=${FIELDS.refused.get(view)} why=${whyUnknown(view, true)} /><//>
     <${Fact} name="fact.latency"><${Value} value=${metrics.latency?.p50} as="latency" why=${whyUnknown(view, true)} /> / <${Value} value=${metrics.latency?.p95} as="latency" why=${whyUnknown(view, true)} /><//>
     <${Fact} name="fact.duration"><${Value} value=${metrics.duration?.p50} as="span" why=${why} /><//>
     <${Fact} name="fact.up"><${Since} time=${view.since} /><//>
@@ -188,7 +189,7 @@ function Facts({ view }) {
 }
 
 function Errors({ view }) {
-  const reasons = Object.entries(view.metrics?.errors ?? {}).sort(([, a], [, b]) => b - a);
+  const reasons = Object.entries({ ...view.metrics?.errors, ...view.metrics?.refused }).sort(([, a], [, b]) => b - a);
   return html`<section class="card list" aria-labelledby="errors-title"><h2 id="errors-title">${t("errors.title")}</h2>
     ${
       reasons.length
