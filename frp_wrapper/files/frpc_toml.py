@@ -132,8 +132,8 @@ def _client(result: Draft, data: Table) -> Table:
     client = _renamed(data, _CLIENT)
     client.setdefault("server", "127.0.0.1")
     for key in _OURS:
-        if _take(data, key) is not None:
-            result.ignored.append(key)
+        if (value := _take(data, key)) is not None:
+            result.ignored[key] = value
     if client.get("log_level") in ("info", "warn", "error"):
         del client["log_level"]  # passive metering needs frpc's debug lines, and nobody reads its log here
     for name, words in (("tls", _TLS), ("oidc", _OIDC)):

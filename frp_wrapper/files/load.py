@@ -6,6 +6,8 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +20,35 @@ _ENVIRONMENT = re.compile(r"\{\{-?\s*\.Envs\.(\w+)\s*-?\}\}")
 _COMMON = re.compile(r"^\s*\[common\]", re.MULTILINE)
 
 
-def load(path: str | Path) -> Setup:
+def load(path: str | Path, environment: Mapping[str, str] = os.environ) -> Setup:
     """Read a client and its tunnels from a file.
 
     Args:
         path: A ``tunnels.toml`` of ours, or an ``frpc.toml``, ``frpc.json`` or ``frpc.ini`` of frp. In frp's files
             ``{{ .Envs.NAME }}`` stands for an environment variable, as it does for frpc.
+        environment: Where those variables are looked up.
 
     Raises:
         ConfigError: It cannot be read, or has faults; all are listed.
     """
-    file = Path(path)
-    text = _read(file)
+    return parse(_read(Path(path)), Path(path), environment)
+
+
+def parse(text: str, file: Path, environment: Mapping[str, str] = os.environ) -> Setup:
+    """Read a client and its tunnels from the text of a file; see `load`."""
     if file.suffix in (".yaml", ".yml"):
         raise ConfigError(
             f"{file} is YAML, which is not read here", hint="Write it as TOML or JSON; frp takes these too."
         )
     if file.suffix == ".ini" or _COMMON.search(text):
-        return frpc_ini.draft(_with_environment(text, file), file).finish(str(file))
-    data = _parse(text, file)
+        return frpc_ini.draft(_with_environment(text, file, environment), file).finish(str(file))
+    data = _parse_if_plain(text, file)
     if own.is_own(data):
         return own.draft(data, file).finish(str(file))
     if "{{" in text:
-        data = _parse(_with_environment(text, file), file)
-    return frpc_toml.draft(data, file.parent, _read_tables).finish(str(file))
+        data = _parse(_with_environment(text, file, environment), file)
+    read_included = partial(_read_tables, environment=environment)
+    return frpc_toml.draft(data, file.parent, read_included).finish(str(file))
 
 
 def _read(file: Path) -> str:
@@ -62,6 +69,16 @@ def _read(file: Path) -> str:
         raise ConfigError(f"{file} is not UTF-8: {exc}", hint="Save it as UTF-8.") from exc
 
 
+def _parse_if_plain(text: str, file: Path) -> dict[str, Any]:
+    """Parse a file in which templates may stand where values must; nothing is given of one that only they make valid."""
+    try:
+        return _parse(text, file)
+    except ConfigError:
+        if "{{" not in text:
+            raise
+        return {}
+
+
 def _parse(text: str, file: Path) -> dict[str, Any]:
     try:
         data = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
@@ -73,13 +90,13 @@ def _parse(text: str, file: Path) -> dict[str, Any]:
     return data
 
 
-def _read_tables(file: Path) -> dict[str, Any]:
-    return _parse(_with_environment(_read(file), file), file)
+def _read_tables(file: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    return _parse(_with_environment(_read(file), file, environment), file)
 
 
-def _with_environment(text: str, file: Path) -> str:
+def _with_environment(text: str, file: Path, environment: Mapping[str, str]) -> str:
     """Put environment variables in, as frpc does; other templates are frpc's alone."""
-    text = _ENVIRONMENT.sub(lambda match: os.environ.get(match[1], ""), text)
+    text = _ENVIRONMENT.sub(lambda match: environment.get(match[1], ""), text)
     if "{{" in text:
         line = text[: text.index("{{")].count("\n") + 1
         raise ConfigError(

@@ -28,13 +28,13 @@ class Setup:
         client: The server and how to reach it.
         tunnels: In the order of the file.
         visitors: In the order of the file.
-        ignored: Keys that were left out because this package takes care of what they set, such as ``log.to``.
+        ignored: What was left out because this package takes care of it, such as ``log`` and ``webServer``, by its key.
     """
 
     client: ClientConfig
     tunnels: tuple[TunnelConfig, ...]
     visitors: tuple[VisitorConfig, ...]
-    ignored: tuple[str, ...] = ()
+    ignored: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Draft:
     client: Table
     tunnels: list[Table] = field(default_factory=list)
     visitors: list[Table] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    ignored: Table = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
     def finish(self, where: str) -> Setup:
@@ -65,7 +65,7 @@ class Draft:
             raise ConfigError(f"{where} has {count}", faults=self.faults, hint="Correct them and try again.")
         made_tunnels = tuple(tunnel for tunnel in tunnels if tunnel is not None)
         made_visitors = tuple(visitor for visitor in visitors if visitor is not None)
-        return Setup(client, made_tunnels, made_visitors, tuple(self.ignored))
+        return Setup(client, made_tunnels, made_visitors, self.ignored)
 
     def _make(self, kind: type[T], table: Table, title: str) -> T | None:
         from pydantic import ValidationError  # noqa: PLC0415 - not needed to import the package

@@ -323,3 +323,25 @@ def test_a_secret_is_in_no_message(tmp_path: Path) -> None:
     """The token of a faulty file does not show up in the error."""
     text = "\n".join(faults(tmp_path, '[client]\nserver = "h"\nauth_token = "s3cret"\nport = "x"'))
     assert "s3cret" not in text
+
+
+def test_an_environment_of_ones_own(tmp_path: Path) -> None:
+    """Variables are looked up in the environment that is given, also where a template stands for a bare number."""
+    file = tmp_path / "frpc.toml"
+    file.write_text('serverAddr = "{{ .Envs.HOST }}"\nserverPort = {{ .Envs.PORT }}\n')
+    setup = load(file, {"HOST": "frp.example.com", "PORT": "7001"})
+    assert (setup.client.server, setup.client.port) == ("frp.example.com", 7001)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("frpc.toml", 'log.to = "frpc.log"\nwebServer.port = 7400\nwebServer.user = "me"'),
+        ("frpc.ini", "[common]\nlog_file = frpc.log\nadmin_port = 7400\nadmin_user = me"),
+    ],
+)
+def test_what_is_left_out_is_told(tmp_path: Path, name: str, text: str) -> None:
+    """What a file of frp's sets for frpc itself is told by frp's keys, whatever kind of file it is."""
+    ignored = load_text(tmp_path, text, name).ignored
+    assert ignored["log"] == {"to": "frpc.log"}
+    assert (int(ignored["webServer"]["port"]), ignored["webServer"]["user"]) == (7400, "me")
