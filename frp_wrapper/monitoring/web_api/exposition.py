@@ -116,7 +116,7 @@ def _of_tunnels(snapshot: Snapshot) -> Iterator[Family]:
         samples = (("", labels, value(tunnel, metrics)) for labels, tunnel, metrics in rows)
         return Family(f"tunnel_{name}", kind, text, samples)
 
-    yield each("up", "gauge", "Whether visitors can reach it.", lambda t, _: t.status.value == "online")
+    yield each("up", "gauge", "Whether visitors can reach it.", lambda t, _: _is_up(t))
     yield each("uptime_seconds", "gauge", "Seconds since it came online.", lambda _, m: m.uptime_seconds)
     yield each("bytes_sent", "counter", "Payload bytes to visitors.", lambda _, m: m.bytes_sent)
     yield each("bytes_received", "counter", "Payload bytes from visitors.", lambda _, m: m.bytes_received)
@@ -192,6 +192,10 @@ def _one(name: str, kind: str, text: str, value: Number, labels: Labels = ()) ->
 
 def _tunnel_labels(tunnel: Tunnel) -> Labels:
     return (("tunnel", tunnel.id), ("type", tunnel.config.tunnel_type))
+
+
+def _is_up(tunnel: Tunnel) -> bool | None:
+    return None if tunnel.status.value == "unknown" else tunnel.status.value == "online"
 
 
 def _unix(moment: datetime | None) -> float | None:
