@@ -39,6 +39,9 @@ _REQUEST = struct.Struct("=IHHIIBBBBIHH16s16sIII")
 _HEADER = struct.Struct("=IH")
 _ATTRIBUTE = struct.Struct("=HH")
 _BYTES = struct.Struct("=QQ")
+_COOKIE_AND_INODE = struct.Struct("=Q16xI")
+_COOKIE = 60
+"""Offset of the cookie in a message; the inode is the last of its fixed part."""
 _MESSAGE = 88
 """Offset of the attributes: the netlink header and ``inet_diag_msg``."""
 _BYTES_IN_TCP_INFO = 120
@@ -65,6 +68,12 @@ class Sample(NamedTuple):
     key: SocketKey
     sent: int
     received: int
+    cookie: int = 0
+    """The kernel's own number for the socket; no other ever gets it."""
+    inode: int = 0
+    """What ``/proc/PID/fd`` shows for it; 0 once its program has closed it."""
+    was_made: bool = True
+    """False for a connection that the other side never took."""
 
 
 def socket_key(local: str, remote: str) -> SocketKey:
@@ -243,7 +252,9 @@ def _sample(buffer: bytearray, offset: int, length: int, *, closed: bool) -> Sam
         size, kind = _ATTRIBUTE.unpack_from(buffer, at)
         if kind == _INET_DIAG_INFO and size >= 4 + _BYTES_IN_TCP_INFO + _BYTES.size:
             acknowledged, received = _BYTES.unpack_from(buffer, at + 4 + _BYTES_IN_TCP_INFO)
-            return _payload(_key(buffer, offset), acknowledged, received, closed=closed)
+            sample = _payload(_key(buffer, offset), acknowledged, received, closed=closed)
+            cookie, inode = _COOKIE_AND_INODE.unpack_from(buffer, offset + _COOKIE)
+            return Sample(*sample[:3], cookie, inode, acknowledged > 0)
         at += max(size, 4) + 3 & ~3
     return None
 
