@@ -23,10 +23,14 @@ class Statistics:
     Args:
         make: Makes the meter, given whom it shall tell what connections do.
         tell: Told the same.
+        knows_beginnings: Whether the meter sees connections begin, without which their durations are not known.
     """
 
-    def __init__(self, make: Callable[[Tell], TunnelMeter], tell: Tell) -> None:
+    def __init__(
+        self, make: Callable[[Tell], TunnelMeter], tell: Tell, *, knows_beginnings: bool = True
+    ) -> None:
         self._tell = tell
+        self._knows_beginnings = knows_beginnings
         self._rates = RateWindow()
         self._errors: Counter[str] = Counter()
         self._latency: RecentQuantiles | None = None
@@ -37,7 +41,7 @@ class Statistics:
         """Take in what a connection did, see `Tell`; on one thread at a time."""
         if kind in _ERRORS:
             self._errors[_ERRORS[kind]] += 1
-        if kind in ("closed", "broken"):
+        if kind in ("closed", "broken") and self._knows_beginnings:
             self._duration = self._duration or RecentQuantiles()
             self._duration.add(connection.duration)
         if kind != "opened" and connection.connect_seconds is not None:

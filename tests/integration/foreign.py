@@ -1,0 +1,68 @@
+"""An frpc that somebody else runs: a plain process with a file of its own, of which the product knows nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from frp_wrapper import FRPServer
+from frp_wrapper.frp.frpc import free_port
+from tests.processes import start
+
+
+class Foreign:
+    """Runs frpc by ``subprocess``; its output goes to ``out.log`` in its folder, or nowhere.
+
+    Args:
+        folder: Where its file is.
+        server: Where it logs in.
+        local_port: Where its tunnels lead.
+        names: Its tunnels, each with a public port in `ports`.
+        more: More lines of its file, in front of the tunnels.
+        log: Whether its output can be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        server: FRPServer,
+        local_port: int,
+        names: tuple[str, ...] = ("web",),
+        more: str = "",
+        *,
+        log: bool = True,
+    ) -> None:
+        self.folder = folder
+        self.log = folder / "out.log" if log else None
+        self.ports = {name: free_port() for name in names}
+        self.file = folder / "frpc.toml"
+        self.write(server, local_port, more)
+        self.process = self.start()
+
+    def write(self, server: FRPServer, local_port: int, more: str = "") -> None:
+        """Write its file."""
+        tunnels = "".join(
+            f'[[proxies]]\nname = "{name}"\ntype = "tcp"\nlocalPort = {local_port}\nremotePort = {port}\n'
+            for name, port in self.ports.items()
+        )
+        self.file.write_text(
+            f'serverAddr = "127.0.0.1"\nserverPort = {server.bind_port}\nauth.token = "{server.auth_token}"\n'
+            f"loginFailExit = false\n{more}\n{tunnels}"
+        )
+
+    def start(self) -> subprocess.Popen[Any]:
+        """Start it, as a service manager would."""
+        from frp_wrapper.frp.binary import find
+
+        with (self.log or Path(os.devnull)).open("ab") as output:
+            self.process = start(
+                find("frpc"), "-c", "frpc.toml", cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+            )
+        return self.process
+
+    def end(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(10)
