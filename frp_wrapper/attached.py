@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +66,7 @@ class AttachedClient:
         self.log_lines = LogRing(prefix=f"{self.config.user}." if self.config.user else "")
         """The last lines of frpc's log, where that is read."""
         self._run = AttachedRun(target, self, self.events, self.log_lines)
+        self._owner = os.getpid()
         self._is_open = True
         try:
             self._run.start()
@@ -195,7 +197,7 @@ class AttachedClient:
 
     def close(self) -> None:
         """Stop watching; frpc goes on. The last numbers stay readable; a second call does nothing."""
-        if self._is_open:
+        if self._is_open and self._owner == os.getpid():  # not in a child that was forked
             self._is_open = False
             default_registry.remove(self)
             self._run.stop()

@@ -103,7 +103,8 @@ class AttachedRun:
         self._dispatcher.start()
         self._add(self.target.setup.tunnels if self.target.setup is not None else ())
         for visitor in self.target.setup.visitors if self.target.setup is not None else ():
-            self.session.add(Visitor(visitor, self._owner))
+            if visitor.name not in self.session:
+                self.session.add(Visitor(visitor, self._owner))
         self._read_past()
         self.metering.follow(self.process)
         if self.target.statuses is not None:
@@ -176,7 +177,7 @@ class AttachedRun:
         for name, tunnel in known.items():
             if name not in told or not _fits(tunnel.config, told[name]):
                 self._remove(tunnel)
-        self._add(tunnel_of(one, self.target.setup) for name, one in told.items() if name not in self.session)
+        self._add(tunnel_of(name, one, self.target.setup) for name, one in told.items())
 
     def _follow_names(self, record: Record) -> None:
         """Take up tunnels that a line of the log names, where no admin API tells of them."""
@@ -187,12 +188,18 @@ class AttachedRun:
                 self._remove(known[name])
         elif missing := [name for name in names if name not in known]:
             self.target.try_setup()
-            setup = self.target.setup
-            of_file = {config.name: config for config in setup.tunnels} if setup is not None else {}
-            self._add(of_file.get(name) or bare_tunnel(name, UNKNOWN) for name in missing)
+            self._add(self._of_names(missing))
+
+    def _of_names(self, names: list[str]) -> list[TunnelConfig]:
+        setup = self.target.setup
+        if setup is None:
+            return [bare_tunnel(name, UNKNOWN) for name in names]
+        return [config for config in setup.tunnels if config.name in names]
 
     def _add(self, configs: Iterable[TunnelConfig]) -> None:
         for config in configs:
+            if config.name in self.session:
+                continue
             tunnel = Tunnel(config, self._owner, self.metering.meter(config))
             if config.remote_port and self.config.server != UNKNOWN:
                 address = f"{self.config.server}:{config.remote_port}"

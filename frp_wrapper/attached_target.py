@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,19 +86,25 @@ def read_setup(process: FrpcProcess) -> Setup | None:
     """
     if process.file is None:
         return None
-    return _without_token(load(process.file, process.environment))
+    if not process.file.is_file():  # such as a pipe, which can be read once
+        raise ConfigError(f"{process.file} is no file that can be read", hint="Check that it is still there.")
+    return _without_token(load(process.file, process.environment, strict=False))
 
 
-def tunnel_of(status: ProxyStatus, setup: Setup | None) -> TunnelConfig:
-    """Give the configuration of a tunnel that the admin API tells of, from the file where it is in there."""
+def tunnel_of(name: str, status: ProxyStatus, setup: Setup | None) -> TunnelConfig:
+    """Give the configuration of a tunnel that the admin API tells of, from the file where it is in there.
+
+    Args:
+        name: Without frp's user, which older frpc put in front of it.
+        status: What is told.
+        setup: The file; None: not known.
+    """
     host, _, port = status.local_addr.rpartition(":")
     local = (host.strip("[]"), int(port)) if port.isdigit() else None
     for config in setup.tunnels if setup is not None else ():
-        theirs = f"{setup.client.user}.{config.name}" if setup is not None else ""
-        is_there = local is None or local == (config.local_host, config.local_port)
-        if status.name in (config.name, theirs) and is_there:
+        if config.name == name and local in (None, (config.local_host, config.local_port)):
             return config
-    return bare_tunnel(status.name, status.type, local)
+    return bare_tunnel(name, status.type, local)
 
 
 def bare_tunnel(name: str, kind: str, local: tuple[str, int] | None = None) -> TunnelConfig:
@@ -109,13 +116,14 @@ def bare_tunnel(name: str, kind: str, local: tuple[str, int] | None = None) -> T
 
 
 def _existing(log: Path) -> Path:
+    why = "it is no file"
     try:
-        with log.open("rb"):
-            return log
+        if stat.S_ISREG(log.stat().st_mode):  # a pipe would have us wait for its writer
+            with log.open("rb"):
+                return log
     except OSError as exc:
-        raise ConfigError(
-            f"the log {log} cannot be read: {exc.strerror}", hint="Check the path and its permissions."
-        ) from exc
+        why = exc.strerror or str(exc)
+    raise ConfigError(f"the log {log} cannot be read: {why}", hint="Check the path and its permissions.")
 
 
 def _look_for_process(target: Target, endpoint: AdminEndpoint | None) -> None:
@@ -155,6 +163,10 @@ def _read_config(target: Target, *, is_needed: bool) -> None:
         if is_needed:
             raise ConfigError(exc.what, hint="Correct it, or name the admin API or the log too.") from exc
         target.notes.append(f"its configuration is not used: {exc.what.partition(chr(10))[0]}")
+    if target.setup is not None and target.setup.faults:
+        faults = target.setup.faults
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        target.notes.append(f"of its configuration not all is understood: {faults[0]}{more}")
     if target.setup is None and is_needed:
         raise ConfigError(
             f"process {target.process.pid} has no configuration file: {' '.join(target.process.arguments)!r:.200}",
@@ -166,7 +178,8 @@ def _find_admin(target: Target, endpoint: AdminEndpoint | None) -> None:
     """Find the admin API: the one that was named must answer, that of the configuration may."""
     of_config = _endpoint_of(target.setup.ignored.get("webServer")) if target.setup is not None else None
     if endpoint is not None:
-        if of_config is not None and not endpoint.user and of_config.port == endpoint.port:
+        is_same = of_config is not None and of_config.port == endpoint.port and _is_here(endpoint.host)
+        if of_config is not None and is_same and not endpoint.user:  # its password is for nobody else
             endpoint = replace(endpoint, user=of_config.user, password=of_config.password)
         target.admin = AdminClient(endpoint)
         target.statuses = target.admin.status()
@@ -187,7 +200,7 @@ def _read_config_by_admin(target: Target) -> None:
     try:
         text = target.admin.config()
         name = "frpc.json" if text.lstrip().startswith("{") else "frpc.toml"
-        target.setup = _without_token(parse(text, _NOWHERE / name, {}))
+        target.setup = _without_token(parse(text, _NOWHERE / name, {}, strict=False))
     except FRPError:  # the status tells where its tunnels lead
         target.notes.append("its configuration cannot be read, so its server is not known")
 

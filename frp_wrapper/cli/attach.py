@@ -14,7 +14,7 @@ from frp_wrapper.attached import AttachedClient
 from frp_wrapper.attached import attach as attach_to
 from frp_wrapper.attached_target import UNKNOWN, read_setup
 from frp_wrapper.cli.dashboard import dashboard_option, shown_at
-from frp_wrapper.cli.view import View, summary_of, watch
+from frp_wrapper.cli.view import View, printable, summary_of, watch
 from frp_wrapper.errors import FRPError
 from frp_wrapper.frp.processes import FrpcProcess, find_all
 from frp_wrapper.metering.connection import Connection
@@ -45,7 +45,7 @@ def attach(pid: int | None, admin: str | None, log: Path | None, dashboard_port:
     with attach_to(pid, admin=admin, log=log) as client:
         with shown_at(client, dashboard_port), contextlib.suppress(KeyboardInterrupt):
             for line in _about(client):
-                click.echo(line)
+                click.echo(printable(line))
             watch(client, view=AttachedView(client))
         metrics = [*client.metrics.values(), *(service.metrics for service in client.shared)]
         click.echo(summary_of(metrics))
@@ -71,12 +71,12 @@ class AttachedView(View):
         if client.has_ended:
             return Text("frpc has ended; waiting for it to be started again", "red")
         why = client.login_error
-        return Text(f"{who} is not connected to {where}{f': {why.what}' if why else ''}", "red")
+        return Text(printable(f"{who} is not connected to {where}{f': {why.what}' if why else ''}"), "red")
 
     def add_rows(self, table: Table) -> None:
         """Add what counts for several tunnels together."""
         for service in self._attached.shared:
-            names = Text(" + ".join(service.tunnels), "bold")
+            names = Text(printable(" + ".join(service.tunnels)), "bold")
             table.add_row(
                 names, Text("one service:\ncounted together", "dim"), *self.numbers(service.metrics)
             )
@@ -103,7 +103,7 @@ def _list(found: list[FrpcProcess]) -> None:
         return
     rows = [("PID", "SERVER", "CONFIGURATION"), *(_row(process) for process in found)]
     for pid, server, config in rows:
-        click.echo(f"{pid:>7}  {server:<28}  {config}")
+        click.echo(printable(f"{pid:>7}  {server:<28}  {config}"))
     click.echo("\nwatch one of them: frpw attach --pid N")
 
 

@@ -121,7 +121,7 @@ class View:
             visitor = one.visitor or Text(self.untold, "dim")
             table.add_row(
                 visitor,
-                name,
+                printable(name),
                 f"{one.duration:.0f} s",
                 _bytes(one.bytes_sent),
                 _bytes(one.bytes_received),
@@ -144,7 +144,9 @@ class View:
                 f"connected to {where} for {timedelta(seconds=int(client.get_uptime()))}{away}", "green"
             )
         why = client.login_error
-        return Text(f"not connected to {where}{f': {why.what}' if why else ''}, trying again", "red")
+        return Text(
+            printable(f"not connected to {where}{f': {why.what}' if why else ''}, trying again"), "red"
+        )
 
     def add_rows(self, table: Table) -> None:
         """Add what there is besides tunnels and visitors."""
@@ -187,15 +189,20 @@ def _watch_plain(client: FRPClient | AttachedClient, console: Console, until: fl
 def _line(endpoint: Endpoint) -> str:
     where = ", ".join(endpoint.urls) if isinstance(endpoint, Tunnel) else _way_of(endpoint)
     why = f": {endpoint.error.what}" if endpoint.error else ""
-    return f"{endpoint.id}  {endpoint.status.value}  {where}{why}"
+    return printable(f"{endpoint.id}  {endpoint.status.value}  {where}{why}")
 
 
 def _way_of(endpoint: Endpoint) -> str:
     return _visitor_way(endpoint) if isinstance(endpoint, Visitor) else ""
 
 
+def printable(text: str) -> str:
+    """Give a text without what would do something to a terminal: names and messages may be anybody's."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
 def _named(name: str, way: str) -> Text:
-    return Text.assemble((name, "bold"), "\n", way)
+    return Text.assemble((printable(name), "bold"), "\n", printable(way))
 
 
 def _visitor_way(visitor: Visitor) -> str:

@@ -13,42 +13,47 @@ from typing import Any
 
 from frp_wrapper.errors import ConfigError
 from frp_wrapper.files import frpc_ini, frpc_toml, own
-from frp_wrapper.files.setup import Setup
+from frp_wrapper.files.setup import Draft, Setup
 
 _MAX_FILE = 8 * 1024 * 1024
 _ENVIRONMENT = re.compile(r"\{\{-?\s*\.Envs\.(\w+)\s*-?\}\}")
 _COMMON = re.compile(r"^\s*\[common\]", re.MULTILINE)
 
 
-def load(path: str | Path, environment: Mapping[str, str] = os.environ) -> Setup:
+def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, strict: bool = True) -> Setup:
     """Read a client and its tunnels from a file.
 
     Args:
         path: A ``tunnels.toml`` of ours, or an ``frpc.toml``, ``frpc.json`` or ``frpc.ini`` of frp. In frp's files
             ``{{ .Envs.NAME }}`` stands for an environment variable, as it does for frpc.
         environment: Where those variables are looked up.
+        strict: Refuse a file with faults. Else they are told in `Setup.faults`: frpc runs with the file already.
 
     Raises:
         ConfigError: It cannot be read, or has faults; all are listed.
     """
-    return parse(_read(Path(path)), Path(path), environment)
+    return parse(_read(Path(path)), Path(path), environment, strict=strict)
 
 
-def parse(text: str, file: Path, environment: Mapping[str, str] = os.environ) -> Setup:
+def parse(text: str, file: Path, environment: Mapping[str, str], *, strict: bool) -> Setup:
     """Read a client and its tunnels from the text of a file; see `load`."""
+    return _draft(text, file, environment).finish(str(file), strict=strict)
+
+
+def _draft(text: str, file: Path, environment: Mapping[str, str]) -> Draft:
     if file.suffix in (".yaml", ".yml"):
         raise ConfigError(
             f"{file} is YAML, which is not read here", hint="Write it as TOML or JSON; frp takes these too."
         )
     if file.suffix == ".ini" or _COMMON.search(text):
-        return frpc_ini.draft(_with_environment(text, file, environment), file).finish(str(file))
+        return frpc_ini.draft(_with_environment(text, file, environment), file)
     data = _parse_if_plain(text, file)
     if own.is_own(data):
-        return own.draft(data, file).finish(str(file))
+        return own.draft(data, file)
     if "{{" in text:
         data = _parse(_with_environment(text, file, environment), file)
     read_included = partial(_read_tables, environment=environment)
-    return frpc_toml.draft(data, file.parent, read_included).finish(str(file))
+    return frpc_toml.draft(data, file.parent, read_included)
 
 
 def _read(file: Path) -> str:

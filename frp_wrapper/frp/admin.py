@@ -145,7 +145,8 @@ class AdminClient:
             content = response.read(_BODY_LIMIT)
         except (OSError, http.client.HTTPException) as exc:
             raise AdminUnavailableError(
-                f"frpc's admin API does not answer {method} {path}: {str(exc) or type(exc).__name__}",
+                f"frpc's admin API at {self._endpoint.host}:{self._endpoint.port} does not answer {method} {path}: "
+                f"{str(exc) or type(exc).__name__}",
                 hint="frpc is starting, restarting or stopped; wait a moment and try again.",
             ) from exc
         finally:

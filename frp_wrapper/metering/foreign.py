@@ -95,6 +95,7 @@ class ForeignMeter:
     """
 
     def __init__(self, name: str, *, errors_are_logged: bool) -> None:
+        self._owner = os.getpid()
         self.errors_are_logged = errors_are_logged
         self._lock = threading.RLock()
         self._events = DestroyEvents()
@@ -183,6 +184,8 @@ class ForeignMeter:
 
     def refresh(self) -> None:
         """Bring the books to the present, unless that was done a moment ago."""
+        if self._owner != os.getpid():  # forked: neither the lock nor the sockets are ours to use
+            return
         with self._lock:
             if not self._stopping and time.monotonic() - self._dumped_at > _FRESH:
                 self._drain_events()

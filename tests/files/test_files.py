@@ -345,3 +345,18 @@ def test_what_is_left_out_is_told(tmp_path: Path, name: str, text: str) -> None:
     ignored = load_text(tmp_path, text, name).ignored
     assert ignored["log"] == {"to": "frpc.log"}
     assert (int(ignored["webServer"]["port"]), ignored["webServer"]["user"]) == (7400, "me")
+
+
+def test_a_file_that_frpc_runs_with_already(tmp_path: Path) -> None:
+    """Of a file that is in use, faults are told and the rest is read; of two tunnels of one name the last one counts."""
+    file = tmp_path / "frpc.toml"
+    file.write_text(
+        'serverAddr = "h"\n[[proxies]]\nname = "my web"\ntype = "tcp"\nlocalPort = 80\nremotePort = 1\n'
+        '[[proxies]]\nname = "new"\ntype = "of-tomorrow"\n'
+        '[[proxies]]\nname = "my web"\ntype = "tcp"\nlocalPort = 81\nremotePort = 1\n'
+    )
+    setup = load(file, strict=False)
+    assert [(tunnel.name, tunnel.local_port) for tunnel in setup.tunnels] == [("my web", 81)]
+    assert any("of-tomorrow" in fault for fault in setup.faults)
+    with pytest.raises(ConfigError):
+        load(file)

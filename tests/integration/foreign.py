@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from frp_wrapper import FRPServer
+from frp_wrapper.frp.binary import find
 from frp_wrapper.frp.frpc import free_port
+from frp_wrapper.metering.sockdiag import Dumper
+from tests.integration.conftest import eventually
 from tests.processes import start
 
 
@@ -22,6 +27,7 @@ class Foreign:
         names: Its tunnels, each with a public port in `ports`.
         more: More lines of its file, in front of the tunnels.
         log: Whether its output can be read.
+        program: Which frpc; None: of the default version.
     """
 
     def __init__(
@@ -33,7 +39,9 @@ class Foreign:
         more: str = "",
         *,
         log: bool = True,
+        program: Path | None = None,
     ) -> None:
+        self.program = program or find("frpc")
         self.folder = folder
         self.log = folder / "out.log" if log else None
         self.ports = {name: free_port() for name in names}
@@ -54,11 +62,9 @@ class Foreign:
 
     def start(self) -> subprocess.Popen[Any]:
         """Start it, as a service manager would."""
-        from frp_wrapper.frp.binary import find
-
         with (self.log or Path(os.devnull)).open("ab") as output:
             self.process = start(
-                find("frpc"), "-c", "frpc.toml", cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+                self.program, "-c", "frpc.toml", cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
             )
         return self.process
 
@@ -66,3 +72,10 @@ class Foreign:
         """End it."""
         self.process.terminate()
         self.process.wait(10)
+
+
+def settled(port: int) -> None:
+    """Wait until nobody is connected to a service, and the kernel has told of it."""
+    with closing(Dumper()) as kernel:
+        eventually(lambda: not list(kernel.dump([port], ipv6=False)))
+    time.sleep(0.1)  # the kernel tells of the end of a connection a moment after it

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -29,9 +29,8 @@ from frp_wrapper import (
     attach,
 )
 from frp_wrapper.frp.frpc import free_port
-from frp_wrapper.metering.sockdiag import Dumper
 from tests.integration.conftest import eventually, exchange
-from tests.integration.foreign import Foreign
+from tests.integration.foreign import Foreign, settled
 
 pytestmark = [
     pytest.mark.integration,
@@ -47,19 +46,17 @@ def admin(port: int) -> str:
 
 
 @pytest.fixture
-def foreign(tmp_path: Path, server: FRPServer, echo: int, frpc_path: Path) -> Iterator[Start]:
+def foreign(tmp_path: Path, server: FRPServer, echo: int, frpc_path: Path) -> Start:
     """Give what starts an frpc with tunnels to the echo service, and waits until they carry data."""
 
     def start(*names: str, more: str = "", log: bool = True) -> Foreign:
         frpc = Foreign(tmp_path, server, echo, names or ("web",), more, log=log)
         for port in frpc.ports.values():
             eventually(lambda port=port: exchange(port, b"?") == b"?")
-        eventually(lambda: not list(kernel.dump([echo], ipv6=False)))
-        time.sleep(0.1)  # the kernel tells of the end of a connection a moment after it
+        settled(echo)
         return frpc
 
-    with closing(Dumper()) as kernel:
-        yield start
+    return start
 
 
 def old_visitor(frpc: Foreign, name: str, size: int) -> socket.socket:
@@ -87,7 +84,10 @@ def test_bytes_of_an_frpc_of_somebody_else(foreign: Start) -> None:
             exchange(frpc.ports["web"], bytes(size))
         eventually(lambda: tunnel.metrics.connection_count == 51 and tunnel.metrics.open_connections == 0)
         metrics = tunnel.metrics
-    assert (metrics.bytes_sent, metrics.bytes_received) == (70_000 + 1275, 70_000 + 1275)
+    assert metrics.bytes_received == 70_000 + 1275
+    assert metrics.bytes_sent == pytest.approx(
+        70_000 + 1275, abs=51
+    )  # a FIN may be missing, see docs/monitoring.md
     assert (metrics.source, metrics.error_count, metrics.duration) == ("passive", 0, None)
     assert frpc.process.poll() is None
 
@@ -159,7 +159,7 @@ def test_frpc_starts_again(foreign: Start, more: str) -> None:
     frpc = foreign(more=admin(free_port()) if more else "")
     with attach(frpc.process.pid) as watched:
         exchange(frpc.ports["web"], bytes(100))
-        eventually(lambda: watched.metrics["web"].bytes_sent == 100)
+        eventually(lambda: watched.metrics["web"].bytes_received == 100)
         frpc.end()
         eventually(lambda: watched.pid is None and not watched.is_connected())
         assert watched.has_ended
@@ -168,7 +168,7 @@ def test_frpc_starts_again(foreign: Start, more: str) -> None:
         eventually(lambda: watched.pid == frpc.process.pid and watched.is_connected())
         watched.tunnels[0].wait("online", 10)
         exchange(frpc.ports["web"], bytes(1000))
-        eventually(lambda: watched.metrics["web"].bytes_sent == 1111)
+        eventually(lambda: watched.metrics["web"].bytes_received == 1111)
         assert watched.metrics["web"].connection_count == 3
         causes = [event.data["cause"] for event in watched.events.history(EventType.CLIENT_DISCONNECTED)]
         assert causes == ["frpc_ended"]
@@ -183,7 +183,7 @@ def test_two_tunnels_to_one_service(foreign: Start) -> None:
         (service,) = watched.shared
         eventually(lambda: service.metrics.connection_count == 2)
         assert service.tunnels == ("a", "b")
-        assert (service.metrics.bytes_sent, service.metrics.bytes_received) == (1100, 1100)
+        assert service.metrics.bytes_received == 1100
         for metrics in watched.metrics.values():
             assert (metrics.bytes_sent, metrics.connection_count, metrics.error_count) == (None, None, 0)
 
@@ -195,7 +195,7 @@ def test_two_tunnels_that_the_log_tells_apart(foreign: Start) -> None:
         for _ in range(20):
             exchange(frpc.ports["a"], bytes(100))
         eventually(lambda: watched.metrics["a"].connection_count == 20)
-        assert watched.metrics["a"].bytes_sent == 2000
+        assert watched.metrics["a"].bytes_received == 2000
         eventually(lambda: watched.metrics["b"].bytes_sent == 5000)
         assert watched.metrics["b"].open_connections == 1
         assert watched.shared == []
@@ -222,7 +222,7 @@ def test_admin(foreign: Start) -> None:
         assert watched.pid == frpc.process.pid
         assert watched.tunnels[0].status is TunnelStatus.ONLINE
         exchange(frpc.ports["web"], bytes(10))
-        eventually(lambda: watched.metrics["web"].bytes_sent == 10)
+        eventually(lambda: watched.metrics["web"].bytes_received == 10)
     assert (frpc.log or Path()).read_text().count("/api/status") == 2  # a request and a response
 
 
@@ -237,7 +237,7 @@ def test_tunnels_that_a_reload_brings(foreign: Start, server: FRPServer, echo: i
         eventually(lambda: [tunnel.id for tunnel in watched.tunnels] == ["new"])
         watched.tunnels[0].wait("online", 10)
         exchange(frpc.ports["new"], bytes(7))
-        eventually(lambda: watched.metrics["new"].bytes_sent == 7)
+        eventually(lambda: watched.metrics["new"].bytes_received == 7)
 
 
 def test_a_wrong_password(foreign: Start) -> None:
@@ -342,7 +342,7 @@ def test_frpc_by_another_name(tmp_path: Path, server: FRPServer, echo: int, frpc
         assert watched.config.port == server.bind_port
         assert watched.config.auth_token is None
         exchange(frpc.ports["web"], b"x")
-        eventually(lambda: watched.metrics["web"].bytes_sent == 1)
+        eventually(lambda: watched.metrics["web"].bytes_received == 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -394,6 +394,9 @@ def test_dashboard_and_monitor(foreign: Start) -> None:
             )
             with urllib.request.urlopen(request, timeout=5) as answer:
                 assert [row["id"] for row in json.load(answer)["tunnels"]] == ["a", "b"]
+            page = urllib.request.Request(f"http://127.0.0.1:{dashboard.port}/metrics", headers=headers)
+            with urllib.request.urlopen(page, timeout=5) as answer:
+                assert b'frp_wrapper_shared_bytes_sent_total{tunnels="a b"} ' in answer.read()
             request.method = "POST"
             request.data = json.dumps({"type": "tcp", "local_port": 1}).encode()
             request.add_header("Content-Type", "application/json")
@@ -428,7 +431,7 @@ def test_the_command(foreign: Start) -> None:
     time.sleep(1.5)
     code, output = command.stop(signal.SIGINT)
     assert code == 0
-    assert "1 connections, 5 bytes to visitors, 5 bytes from visitors" in output
+    assert re.search(r"^1 connections, [45] bytes to visitors, 5 bytes from visitors", output, re.MULTILINE)
     assert "Traceback" not in output
     assert frpc.process.poll() is None
     assert exchange(frpc.ports["web"]) == b"hello"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from frp_wrapper._version import __version__
 from frp_wrapper.monitoring.metrics import TunnelMetrics
 from frp_wrapper.monitoring.web_api.snapshot import Snapshot
+from frp_wrapper.monitoring.web_api.views import Client
 from frp_wrapper.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -49,7 +50,12 @@ def media_type(accept: str) -> str:
 def families(snapshot: Snapshot, runtime: Runtime, media: str) -> Iterator[bytes]:
     """Give each metric that is known as text, and the end."""
     is_open = media == OPEN_METRICS
-    for family in (*_of_client(snapshot, runtime), *_of_tunnels(snapshot), *_of_dashboard(runtime)):
+    for family in (
+        *_of_client(snapshot, runtime),
+        *_of_tunnels(snapshot),
+        *_of_shared(runtime.client),
+        *_of_dashboard(runtime),
+    ):
         yield _text(family, is_open=is_open)
     if is_open:
         yield b"# EOF\n"
@@ -145,6 +151,20 @@ def _of_tunnels(snapshot: Snapshot) -> Iterator[Family]:
     yield Family("tunnel_errors_by_reason", "counter", "Connections that failed, by reason.", reasons)
     yield _summary(rows, "latency", "Seconds until the local service took a connection.")
     yield _summary(rows, "duration", "Seconds from opening to closing of a connection.")
+
+
+def _of_shared(client: Client) -> Iterator[Family]:
+    """Give what counts for several tunnels together; only an frpc of somebody else's has such."""
+    shared = [(service.tunnels, service.metrics) for service in getattr(client, "shared", ())]
+
+    def each(name: str, kind: str, text: str, value: Callable[[TunnelMetrics], Number]) -> Family:
+        samples = (("", (("tunnels", " ".join(names)),), value(metrics)) for names, metrics in shared)
+        return Family(name, kind, f"{text}, of several tunnels together.", samples)
+
+    yield each("shared_bytes_sent", "counter", "Payload bytes to visitors", lambda m: m.bytes_sent)
+    yield each("shared_bytes_received", "counter", "Payload bytes from visitors", lambda m: m.bytes_received)
+    yield each("shared_connections", "counter", "Connections of visitors", lambda m: m.connection_count)
+    yield each("shared_open_connections", "gauge", "Connections open now", lambda m: m.open_connections)
 
 
 def _summary(rows: list[tuple[Labels, Tunnel, TunnelMetrics]], field: str, text: str) -> Family:
