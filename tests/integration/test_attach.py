@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,11 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +32,7 @@ from frp_wrapper import (
     attach,
 )
 from frp_wrapper.frp.frpc import free_port
-from tests.integration.conftest import eventually, exchange
+from tests.integration.conftest import Echo, EchoServer, eventually, exchange
 from tests.integration.foreign import Foreign, settled
 
 pytestmark = [
@@ -172,6 +175,60 @@ def test_frpc_starts_again(foreign: Start, more: str) -> None:
         assert watched.metrics["web"].connection_count == 3
         causes = [event.data["cause"] for event in watched.events.history(EventType.CLIENT_DISCONNECTED)]
         assert causes == ["frpc_ended"]
+
+
+def test_no_count_is_lost_when_frpc_is_killed(tmp_path: Path, server: FRPServer, frpc_path: Path) -> None:
+    """Under traffic, with frpc killed and started again, as many connections are counted as the service has seen."""
+    service = CountingServer()
+    frpc = Foreign(tmp_path, server, service.server_address[1], log=False)
+    with service, attach(frpc.process.pid) as watched:
+        visiting = threading.Event()
+        visitors = [threading.Thread(target=visit, args=(frpc.ports["web"], visiting)) for _ in range(4)]
+        for thread in (threading.Thread(target=service.serve_forever), *visitors):
+            thread.start()
+        for _ in range(2):
+            time.sleep(1.0)
+            frpc.process.kill()
+            frpc.process.wait()
+            frpc.start()
+        eventually(lambda: watched.pid == frpc.process.pid)
+        time.sleep(1.0)
+        visiting.set()
+        for thread in visitors:
+            thread.join()
+        eventually(lambda: watched.metrics["web"].open_connections == 0)
+        metrics = watched.metrics["web"]
+        service.shutdown()
+    assert service.connections > 10
+    assert metrics.connection_count == service.connections
+    assert metrics.bytes_received == pytest.approx(
+        service.received, abs=service.connections
+    )  # FINs that never came
+
+
+class CountingServer(EchoServer):
+    """An echo service that counts."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Echo)
+        self.connections = self.received = 0
+        self.lock = threading.Lock()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Send back what comes."""
+        with self.lock:
+            self.connections += 1
+        while data := request.recv(65536):
+            with self.lock:
+                self.received += len(data)
+            request.sendall(data)
+
+
+def visit(port: int, end: threading.Event) -> None:
+    """Visit the echo service again and again; a visit may fail."""
+    while not end.wait(0.01):
+        with contextlib.suppress(OSError):
+            exchange(port, bytes(500))
 
 
 def test_two_tunnels_to_one_service(foreign: Start) -> None:
