@@ -81,6 +81,8 @@ class _Held:
     """Seconds since the start of the machine."""
     is_ours: bool
     is_closed: bool
+    was_away: bool
+    """Whether frpc was away then: it may be of the one that is found next, if that had started already."""
 
 
 class ForeignMeter:
@@ -107,6 +109,8 @@ class ForeignMeter:
         self._open: dict[SocketKey, _Open] = {}
         self._held: OrderedDict[SocketKey, _Held] = OrderedDict()
         self._names: OrderedDict[SocketKey, str] = OrderedDict()
+        self._nameless: OrderedDict[SocketKey, float] = OrderedDict()
+        """Open sockets of frpc that should be named soon, and since when: one that is not proves that its log is lost."""
         self._others: set[int] = set()
         """Cookies of open sockets that other programs have."""
         self._doubtful: set[int] = set()
@@ -115,7 +119,7 @@ class ForeignMeter:
         self._missed: dict[SocketKey, float] = {}
         self._dumped_at = 0.0
         self.names_come = False
-        """Whether frpc names each connection in its log, and the log is read."""
+        """Whether frpc names each connection in its log, and the log is read; to be set with each line that shows it."""
         self.lost_events = 0
         """Times that the kernel had to drop events; open connections were then found out by a dump."""
         self.unnamed_dropped = 0
@@ -141,6 +145,7 @@ class ForeignMeter:
         """Take in what is open, and start the thread."""
         with self._lock:
             self._dump()
+            self._nameless.clear()  # of old ones the names may be in no log any more
         self._thread.start()
 
     def follow(self, process: FrpcProcess | None) -> None:
@@ -151,8 +156,12 @@ class ForeignMeter:
             if process is not None:
                 self._others.clear()  # what was open before this was known to be frpc may be its own
                 started = process.started / os.sysconf("SC_CLK_TCK")
-                for key in [key for key, held in self._held.items() if held.at >= started]:
-                    self._end_unseen(self._held.pop(key).sample)
+                for key in [key for key, held in self._held.items() if held.was_away]:
+                    held = self._held.pop(key)
+                    if held.at >= started:
+                        self._end_unseen(held.sample)
+                    else:
+                        self.unnamed_dropped += 1
 
     def route(self, routes: Routes) -> None:
         """Say where connections count from now on."""
@@ -172,6 +181,7 @@ class ForeignMeter:
             self._names[key] = tunnel
             if len(self._names) > _NAMES:
                 self._names.popitem(last=False)
+            self._nameless.pop(key, None)
             held = self._held.pop(key, None)
             if held is not None:
                 self._place(held.sample, is_closed=held.is_closed)
@@ -314,6 +324,8 @@ class ForeignMeter:
         self._doubtful = doubtful
 
     def _take(self, sample: Sample) -> None:
+        if self.names_come and sample.key not in self._names:
+            self._nameless[sample.key] = _now()
         is_unclear = self.names_come and _destination(sample) in self._routes.shared
         if is_unclear and sample.key not in self._names:
             self._hold(sample, is_ours=True, is_closed=False)
@@ -348,12 +360,15 @@ class ForeignMeter:
             self._open[sample.key] = entry
 
     def _hold(self, sample: Sample, *, is_ours: bool, is_closed: bool) -> None:
-        self._held[sample.key] = _Held(sample, time.clock_gettime(time.CLOCK_BOOTTIME), is_ours, is_closed)
+        self._held[sample.key] = _Held(sample, _now(), is_ours, is_closed, self._process is None)
         if len(self._held) > _HELD:
             self._give_up(self._held.popitem(last=False)[1])
 
     def _expire(self) -> None:
-        limit = time.clock_gettime(time.CLOCK_BOOTTIME) - _HOLD
+        limit = _now() - _HOLD
+        if self._nameless and next(iter(self._nameless.values())) < limit:
+            self._nameless.clear()
+            self.names_come = False  # the log was set aside, and frpc writes on where nobody reads
         while self._held:
             key, held = next(iter(self._held.items()))
             if held.at > limit:
@@ -363,10 +378,15 @@ class ForeignMeter:
 
     def _give_up(self, held: _Held) -> None:
         """End the wait for a name: what is frpc's for certain counts for all tunnels to that service together."""
-        if held.is_ours:
+        if held.is_ours or not (self.names_come or held.was_away):
             self._place(held.sample, is_closed=held.is_closed)
         else:
             self.unnamed_dropped += 1
+
+
+def _now() -> float:
+    """Give the seconds since the start of the machine, as the start of a process is told."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _note(entry: _Open, sample: Sample) -> None:

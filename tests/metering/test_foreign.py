@@ -101,12 +101,25 @@ def test_a_name_that_never_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     bench.follow()
     bench.meter.names_come = True
     exchange(bench.port, b"gone before it was seen")
+    eventually(lambda: bench.meter.unnamed_dropped == 1)
     one, *_ = bench.connect()
     with one:
         one.sendall(b"12345")
         eventually(lambda: (bench.meter.refresh(), count(bench.together))[1] == (1, 5))
-        eventually(lambda: bench.meter.unnamed_dropped == 1)
-    assert count(bench.together)[0] == 1
+
+
+def test_names_that_come_no_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When frpc's log is lost, which an open socket without a name proves, connections count by where they lead."""
+    monkeypatch.setattr(foreign, "_HOLD", 0.5)
+    bench.follow()
+    bench.meter.names_come = True
+    one, *_ = bench.connect()
+    with one:
+        eventually(lambda: (bench.meter.refresh(), bench.meter._nameless)[1])
+        exchange(bench.port, b"abc")
+        eventually(lambda: not bench.meter.names_come)
+        exchange(bench.port, b"defg")
+        eventually(lambda: count(bench.together)[0] == 3)
 
 
 @pytest.mark.parametrize(("started", "expected"), [(LONG_AGO, (1, 3)), (NEVER, (0, 0))])
