@@ -58,13 +58,11 @@ class Routes:
     """Where connections count.
 
     Attributes:
-        at: The ledger for connections to a destination.
-        shared: Destinations of several tunnels, whose ledger is of all of them together.
+        at: The ledger for connections to a destination; of several tunnels that lead there, the one of all together.
         named: The ledger of each tunnel.
     """
 
     at: Mapping[Destination, Ledger] = field(default_factory=dict)
-    shared: frozenset[Destination] = frozenset()
     named: Mapping[str, Ledger] = field(default_factory=dict)
 
 
@@ -110,7 +108,8 @@ class ForeignMeter:
         self._held: OrderedDict[SocketKey, _Held] = OrderedDict()
         self._names: OrderedDict[SocketKey, str] = OrderedDict()
         self._nameless: OrderedDict[SocketKey, float] = OrderedDict()
-        """Open sockets of frpc that should be named soon, and since when: one that is not proves that its log is lost."""
+        """Open sockets of frpc that should be named soon, and since when: one that stays and is not named proves that its
+        log is lost. Those of its health checks do not stay."""
         self._others: set[int] = set()
         """Cookies of open sockets that other programs have."""
         self._doubtful: set[int] = set()
@@ -118,12 +117,14 @@ class ForeignMeter:
         self._passed_over: deque[int] = deque(maxlen=_HELD)
         self._missed: dict[SocketKey, float] = {}
         self._dumped_at = 0.0
+        self._has_begun = False
+        """Whether what is seen for the first time is new: of older connections the names may be in no log any more."""
         self.names_come = False
         """Whether frpc names each connection in its log, and the log is read; to be set with each line that shows it."""
         self.lost_events = 0
         """Times that the kernel had to drop events; open connections were then found out by a dump."""
         self.unnamed_dropped = 0
-        """Closed sockets to our services that frpc never named: other programs'."""
+        """Closed sockets to our services that frpc never named: other programs', or of health checks."""
         default_counters.watch(
             self,
             "lost_events",
@@ -145,7 +146,7 @@ class ForeignMeter:
         """Take in what is open, and start the thread."""
         with self._lock:
             self._dump()
-            self._nameless.clear()  # of old ones the names may be in no log any more
+            self._has_begun = True
         self._thread.start()
 
     def follow(self, process: FrpcProcess | None) -> None:
@@ -253,6 +254,7 @@ class ForeignMeter:
 
     def _on_closed(self, sample: Sample) -> None:
         entry, held = self._open.get(sample.key), self._held.get(sample.key)
+        self._nameless.pop(sample.key, None)
         if entry is not None and entry.cookie == sample.cookie:
             del self._open[sample.key]
             self._names.pop(sample.key, None)
@@ -324,10 +326,8 @@ class ForeignMeter:
         self._doubtful = doubtful
 
     def _take(self, sample: Sample) -> None:
-        if self.names_come and sample.key not in self._names:
+        if self.names_come and self._has_begun and sample.key not in self._names:
             self._nameless[sample.key] = _now()
-        is_unclear = self.names_come and _destination(sample) in self._routes.shared
-        if is_unclear and sample.key not in self._names:
             self._hold(sample, is_ours=True, is_closed=False)
         else:
             self._place(sample, is_closed=False)
@@ -377,8 +377,9 @@ class ForeignMeter:
             self._give_up(held)
 
     def _give_up(self, held: _Held) -> None:
-        """End the wait for a name: what is frpc's for certain counts for all tunnels to that service together."""
-        if held.is_ours or not (self.names_come or held.was_away):
+        """End the wait for a name: what stays open is a visitor's whose name was lost, what ended was none of a visitor."""
+        is_of_visitor = held.is_ours and not held.is_closed
+        if is_of_visitor or not (self.names_come or held.was_away):
             self._place(held.sample, is_closed=held.is_closed)
         else:
             self.unnamed_dropped += 1

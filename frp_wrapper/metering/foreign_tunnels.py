@@ -117,16 +117,14 @@ class ForeignMetering:
             meters = {name: meter for name, meter in self._meters.items() if isinstance(meter, _KernelMeter)}
             leading = {name: set(_destinations(self._configs[name])) for name in meters}
         at: dict[Destination, Ledger] = {}
-        shared: set[Destination] = set()
         for names, destinations in _groups(leading):
             is_shared = len(names) > 1
             ledger = self._shared_ledger(names) if is_shared else meters[names[0]].ledger
             at |= dict.fromkeys(destinations, ledger)
-            shared |= destinations if is_shared else set()
             for name in names:
                 meters[name].is_alone = not is_shared
         named = {name: meter.ledger for name, meter in meters.items()}
-        self._kernel.route(Routes(at, frozenset(shared), named))
+        self._kernel.route(Routes(at, named))
 
     def shared(self) -> list[SharedService]:
         """Give the services that several tunnels lead to, where something counts for all of them together."""

@@ -270,6 +270,23 @@ def test_with_debug_lines_other_programs_never_count(foreign: Start, echo: int) 
         assert watched.metrics["web"].bytes_received == 6
 
 
+def test_with_debug_lines_health_checks_never_count(foreign: Start) -> None:
+    """Connections by which frpc checks the service are not taken for visitors' at level debug."""
+    check = 'healthCheck.type = "tcp"\nhealthCheck.intervalSeconds = 1\n'
+    frpc = foreign(more=DEBUG)
+    frpc.end()
+    frpc.file.write_text(frpc.file.read_text() + check)
+    frpc.start()
+    eventually(lambda: exchange(frpc.ports["web"]) == b"hello")
+    with attach(frpc.process.pid) as watched:
+        time.sleep(3.5)
+        before = watched.metrics["web"].connection_count or 0
+        assert before <= 1  # the visitor above, whose end may come late
+        with old_visitor(frpc, "web", 100):
+            eventually(lambda: watched.metrics["web"].open_connections == 1)
+            assert watched.metrics["web"].connection_count == before + 1
+
+
 def test_admin(foreign: Start) -> None:
     """The address of its admin API is enough: state, addresses, and the process that listens there, so bytes too."""
     port = free_port()

@@ -35,7 +35,7 @@ class Bench:
         self.port = port
         self.together, self.a, self.b = (Ledger(measured=True) for _ in range(3))
         at = {(b"\x7f\0\0\1".ljust(16, b"\0"), port): self.together}
-        self.meter.route(Routes(at, frozenset(at), {"a": self.a, "b": self.b}))
+        self.meter.route(Routes(at, {"a": self.a, "b": self.b}))
         self.meter.start()
 
     def follow(self, started: int = LONG_AGO) -> None:
