@@ -26,8 +26,6 @@ __all__ = ["UNKNOWN", "Target", "bare_tunnel", "find_target", "read_setup", "tun
 
 UNKNOWN = "unknown"
 """The server, or the type of a tunnel, where nothing tells it."""
-_NOWHERE = Path("/nonexistent")
-"""The folder of a configuration that came by the admin API: files that it includes are not read."""
 
 
 @dataclass
@@ -88,7 +86,8 @@ def read_setup(process: FrpcProcess) -> Setup | None:
         return None
     if not process.file.is_file():  # such as a pipe, which can be read once
         raise ConfigError(f"{process.file} is no file that can be read", hint="Check that it is still there.")
-    return _without_token(load(process.file, process.environment, strict=False))
+    folder = process.path(".")
+    return _without_token(load(process.file, process.environment, folder=folder, strict=False))
 
 
 def tunnel_of(name: str, status: ProxyStatus, setup: Setup | None) -> TunnelConfig:
@@ -200,7 +199,7 @@ def _read_config_by_admin(target: Target) -> None:
     try:
         text = target.admin.config()
         name = "frpc.json" if text.lstrip().startswith("{") else "frpc.toml"
-        target.setup = _without_token(parse(text, _NOWHERE / name, {}, strict=False))
+        target.setup = _without_token(parse(text, name))
     except FRPError:  # the status tells where its tunnels lead
         target.notes.append("its configuration cannot be read, so its server is not known")
 

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,40 +20,70 @@ _ENVIRONMENT = re.compile(r"\{\{-?\s*\.Envs\.(\w+)\s*-?\}\}")
 _COMMON = re.compile(r"^\s*\[common\]", re.MULTILINE)
 
 
-def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, strict: bool = True) -> Setup:
+def load(
+    path: str | Path,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    folder: Path | None = None,
+    strict: bool = True,
+) -> Setup:
     """Read a client and its tunnels from a file.
 
     Args:
         path: A ``tunnels.toml`` of ours, or an ``frpc.toml``, ``frpc.json`` or ``frpc.ini`` of frp. In frp's files
             ``{{ .Envs.NAME }}`` stands for an environment variable, as it does for frpc.
         environment: Where those variables are looked up.
+        folder: What ``includes`` are relative to; None: the folder of the file. For frpc it is where it was started.
         strict: Refuse a file with faults. Else they are told in `Setup.faults`: frpc runs with the file already.
 
     Raises:
         ConfigError: It cannot be read, or has faults; all are listed.
     """
-    return parse(_read(Path(path)), Path(path), environment, strict=strict)
+    file = Path(path)
+    read_included = partial(_read_tables, environment=environment)
+    text = _read(file)
+    data = _parse_if_plain(text, file) if not _is_of_another_kind(text, file) else {}
+    if own.is_own(data):
+        return own.draft(data, file).finish(str(file), strict=strict)
+    folder = folder or file.parent
+    if data and "{{" not in text:
+        return frpc_toml.draft(data, folder, read_included).finish(str(file), strict=strict)
+    return _draft(text, file, environment, folder, read_included).finish(str(file), strict=strict)
 
 
-def parse(text: str, file: Path, environment: Mapping[str, str], *, strict: bool) -> Setup:
-    """Read a client and its tunnels from the text of a file; see `load`."""
-    return _draft(text, file, environment).finish(str(file), strict=strict)
+def parse(text: str, name: str) -> Setup:
+    """Read the text of a file that frpc runs with elsewhere; what it includes is left out.
+
+    Args:
+        text: The file.
+        name: What it is called; its ending says what it is.
+
+    Raises:
+        ConfigError: It cannot be understood.
+    """
+    return _draft(text, Path(name), {}, Path(), lambda _: {}).finish(name, strict=False)
 
 
-def _draft(text: str, file: Path, environment: Mapping[str, str]) -> Draft:
+def _draft(
+    text: str,
+    file: Path,
+    environment: Mapping[str, str],
+    folder: Path,
+    read_included: Callable[[Path], dict[str, Any]],
+) -> Draft:
     if file.suffix in (".yaml", ".yml"):
         raise ConfigError(
             f"{file} is YAML, which is not read here", hint="Write it as TOML or JSON; frp takes these too."
         )
-    if file.suffix == ".ini" or _COMMON.search(text):
-        return frpc_ini.draft(_with_environment(text, file, environment), file)
-    data = _parse_if_plain(text, file)
-    if own.is_own(data):
-        return own.draft(data, file)
-    if "{{" in text:
-        data = _parse(_with_environment(text, file, environment), file)
-    read_included = partial(_read_tables, environment=environment)
-    return frpc_toml.draft(data, file.parent, read_included)
+    text = _with_environment(text, file, environment)
+    if _is_of_another_kind(text, file):
+        return frpc_ini.draft(text, file)
+    return frpc_toml.draft(_parse(text, file), folder, read_included)
+
+
+def _is_of_another_kind(text: str, file: Path) -> bool:
+    """Say whether a file is neither TOML nor JSON."""
+    return file.suffix in (".ini", ".yaml", ".yml") or _COMMON.search(text) is not None
 
 
 def _read(file: Path) -> str:

@@ -10,6 +10,7 @@ import pytest
 from frp_wrapper.config import HealthCheck
 from frp_wrapper.errors import ConfigError
 from frp_wrapper.files import Setup, load
+from frp_wrapper.files.load import parse
 from frp_wrapper.plugins import Https2HttpPlugin, Socks5Plugin, StaticFilePlugin
 
 OWN = """
@@ -360,3 +361,25 @@ def test_a_file_that_frpc_runs_with_already(tmp_path: Path) -> None:
     assert any("of-tomorrow" in fault for fault in setup.faults)
     with pytest.raises(ConfigError):
         load(file)
+
+
+def test_where_includes_are(tmp_path: Path) -> None:
+    """Includes may be absolute; relative ones are looked for beside the file, or where frpc was started."""
+    for folder in ("beside", "started"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "more.toml").write_text(
+            f'[[proxies]]\nname = "{folder}"\ntype = "tcp"\nlocalPort = 1\n'
+        )
+    file = tmp_path / "beside" / "frpc.toml"
+    file.write_text('serverAddr = "h"\nincludes = ["./m*.toml"]\n')
+    assert [tunnel.name for tunnel in load(file).tunnels] == ["beside"]
+    assert [tunnel.name for tunnel in load(file, folder=tmp_path / "started").tunnels] == ["started"]
+    file.write_text(f'serverAddr = "h"\nincludes = ["{tmp_path}/started/*.toml"]\n')
+    assert [tunnel.name for tunnel in load(file).tunnels] == ["started"]
+
+
+def test_a_file_from_elsewhere(tmp_path: Path) -> None:
+    """Of a text that comes from another machine nothing that it includes is read here."""
+    (tmp_path / "more.toml").write_text('[[proxies]]\nname = "ours"\ntype = "tcp"\nlocalPort = 1\n')
+    setup = parse(f'serverAddr = "h"\nincludes = ["{tmp_path}/*.toml"]\n', "frpc.toml")
+    assert (setup.client.server, setup.tunnels) == ("h", ())

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -298,6 +299,47 @@ def test_admin(foreign: Start) -> None:
         exchange(frpc.ports["web"], bytes(10))
         eventually(lambda: watched.metrics["web"].bytes_received == 10)
     assert (frpc.log or Path()).read_text().count("/api/status") == 2  # a request and a response
+
+
+def test_admin_of_an_frpc_that_is_elsewhere(foreign: Start) -> None:
+    """Without its process, as from another machine, the admin API still tells state and server; bytes are unknown."""
+    port = free_port()
+    frpc = foreign("web", "taken", more=admin(port))
+    forwarder = Forwarder(port)
+    thread = threading.Thread(target=forwarder.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    with forwarder, attach(admin=f"http://me:s3cret@127.0.0.1:{forwarder.server_address[1]}") as watched:
+        assert watched.pid is None
+        assert watched.config.port != 0
+        assert {tunnel.status for tunnel in watched.tunnels} == {TunnelStatus.ONLINE}
+        assert watched.tunnels[0].url == f"tcp://127.0.0.1:{frpc.ports['web']}"
+        assert watched.metrics["web"].bytes_sent is None
+        assert any("bytes are not counted" in note for note in watched.notes)
+        assert watched.config.auth_token is None
+        forwarder.shutdown()
+    thread.join()
+
+
+class Forwarder(socketserver.ThreadingTCPServer):
+    """Stands between us and an admin API, so that its process is not the one that listens."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self.port = port
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Pass on one question and its answer."""
+        with socket.create_connection(("127.0.0.1", self.port)) as there:
+            there.sendall(request.recv(65536))
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                answer += there.recv(65536)
+            length = int(re.search(rb"Content-Length: (\d+)", answer)[1])  # type: ignore[index]
+            while len(answer.partition(b"\r\n\r\n")[2]) < length:
+                answer += there.recv(65536)
+            request.sendall(answer)
 
 
 def test_tunnels_that_a_reload_brings(foreign: Start, server: FRPServer, echo: int) -> None:
