@@ -153,6 +153,8 @@ class ForeignMeter:
         """Note which process is the frpc from now on; None: there is none now. What is open is followed to its end."""
         with self._lock:
             self._drain_events()
+            if process is None:
+                self._take_orphans()
             self._process = process
             if process is not None:
                 self._others.clear()  # what was open before this was known to be frpc may be its own
@@ -286,7 +288,7 @@ class ForeignMeter:
     def _dump(self) -> None:
         seen: dict[SocketKey, int] = {}
         unknown = []
-        for sample in self._dumper.dump(self._ports, ipv6=self._ipv6) if self._ports else ():
+        for sample in self._samples():
             seen[sample.key] = sample.cookie
             if not self._is_known(sample) and _destination(sample) in self._routes.at:
                 unknown.append(sample)
@@ -331,6 +333,20 @@ class ForeignMeter:
             self._hold(sample, is_ours=True, is_closed=False)
         else:
             self._place(sample, is_closed=False)
+
+    def _take_orphans(self) -> None:
+        """Take in what a process that has ended left behind: the kernel closes it, and that may take a moment."""
+        for sample in self._samples():
+            is_orphan = not sample.inode and sample.was_made and _destination(sample) in self._routes.at
+            if not is_orphan or self._is_known(sample):
+                continue
+            if self.names_come and sample.key not in self._names:
+                self._hold(sample, is_ours=False, is_closed=False)
+            else:
+                self._place(sample, is_closed=False)
+
+    def _samples(self) -> list[Sample]:
+        return list(self._dumper.dump(self._ports, ipv6=self._ipv6)) if self._ports else []
 
     def _close_vanished(self, seen: Mapping[SocketKey, int]) -> None:
         """Close what dumps have not shown for a while: its event was lost. The kernel may be late with one under load."""

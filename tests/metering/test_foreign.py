@@ -132,6 +132,22 @@ def test_what_ends_before_frpc_is_found_again(bench: Bench, started: int, expect
     assert count(bench.together) == expected
 
 
+def test_what_an_ended_process_leaves_behind() -> None:
+    """A connection that no dump has shown, and that the kernel is still closing when its process has ended, counts."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as service,
+        closing(Bench(service.getsockname()[1])) as bench,
+    ):
+        bench.follow()
+        one, *_ = bench.connect()
+        there, _ = service.accept()
+        with there:
+            one.sendall(b"abc")
+            one.close()
+            bench.meter.follow(None)
+        eventually(lambda: count(bench.together) == (1, 3) and not bench.together.totals().open)
+
+
 def test_a_socket_of_ones_own_that_is_passed_over(bench: Bench) -> None:
     """A socket that was handed over is never counted, whatever becomes of it."""
     bench.follow()
