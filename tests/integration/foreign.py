@@ -28,6 +28,7 @@ class Foreign:
         more: More lines of its file, in front of the tunnels.
         log: Whether its output can be read.
         program: Which frpc; None: of the default version.
+        each: More lines of each tunnel.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class Foreign:
         *,
         log: bool = True,
         program: Path | None = None,
+        each: str = "",
     ) -> None:
+        self.each = each
         self.program = program or find("frpc")
         self.folder = folder
         self.log = folder / "out.log" if log else None
@@ -52,7 +55,7 @@ class Foreign:
     def write(self, server: FRPServer, local_port: int, more: str = "") -> None:
         """Write its file."""
         tunnels = "".join(
-            f'[[proxies]]\nname = "{name}"\ntype = "tcp"\nlocalPort = {local_port}\nremotePort = {port}\n'
+            f'[[proxies]]\nname = "{name}"\ntype = "tcp"\nlocalPort = {local_port}\nremotePort = {port}\n{self.each}\n'
             for name, port in self.ports.items()
         )
         self.file.write_text(
