@@ -18,6 +18,7 @@ from frp_wrapper._version import __version__
 
 if TYPE_CHECKING:
     from frp_wrapper.aio import AsyncFRPClient
+    from frp_wrapper.attached import AttachedClient, attach
     from frp_wrapper.client import FRPClient
     from frp_wrapper.config import ClientConfig, HealthCheck, ServerConfig, TunnelConfig, VisitorConfig
     from frp_wrapper.errors import (
@@ -53,6 +54,8 @@ _HOMES = {
     "FRPLogger": "monitoring.logger",
     "TunnelMonitor": "monitoring.monitor",
     "AsyncFRPClient": "aio",
+    "AttachedClient": "attached",
+    "attach": "attached",
     "AuthenticationError": "errors",
     "BinaryNotFoundError": "errors",
     "ClientConfig": "config",
@@ -79,6 +82,7 @@ _HOMES = {
 
 __all__ = [
     "AsyncFRPClient",
+    "AttachedClient",
     "AuthenticationError",
     "BinaryNotFoundError",
     "ClientConfig",
@@ -109,6 +113,7 @@ __all__ = [
     "Visitor",
     "VisitorConfig",
     "__version__",
+    "attach",
     "configure_logging",
     "unconfigure_logging",
 ]

@@ -13,8 +13,7 @@ from frp_wrapper._expose import ANSWER_TIMEOUT, Exposing
 from frp_wrapper.checks import check
 from frp_wrapper.client_run import ClientRun
 from frp_wrapper.config import ClientConfig, ClientOptions, TunnelConfig, VisitorConfig
-from frp_wrapper.errors import FRPError, ProcessError, TimeoutError, TunnelError
-from frp_wrapper.failures import SERVICE_DOWN
+from frp_wrapper.errors import FRPError, ProcessError
 from frp_wrapper.files import Setup, load
 from frp_wrapper.frp.binary import find
 from frp_wrapper.frp.server_api import ServerApi
@@ -24,6 +23,7 @@ from frp_wrapper.monitoring.log_mask import mask_secret
 from frp_wrapper.monitoring.log_ring import LogRing
 from frp_wrapper.monitoring.registry import default_registry
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelStatus, Visitor
+from frp_wrapper.waiting import wait_for
 
 if TYPE_CHECKING:
     from frp_wrapper.metering.probe import ProbeResult
@@ -269,15 +269,7 @@ class FRPClient(Exposing):
     def wait_for(self, endpoint: Endpoint, status: TunnelStatus, timeout: float) -> None:
         """Wait until a tunnel or visitor has a status; use `Tunnel.wait`."""
         run = self._run
-        if run is not None:
-            run.session.wait_until(lambda: _is_settled(endpoint, status), timeout)
-        if endpoint.status is status:
-            return
-        if endpoint.error is not None:
-            raise endpoint.error
-        if endpoint.status is TunnelStatus.CLOSED:
-            raise TunnelError(f"{endpoint.id!r} is closed and cannot become {status.value}", reason="closed")
-        raise self._too_slow(endpoint, status, timeout)
+        wait_for(run.session if run else None, endpoint, status, timeout)
 
     def probe(self, tunnel: Tunnel, timeout: float) -> ProbeResult:
         """Visit a tunnel through its public address; use `Tunnel.probe`."""
@@ -344,19 +336,3 @@ class FRPClient(Exposing):
         except BaseException:  # also Ctrl-C: a tunnel that its user does not hold must not stay
             self.close_endpoint(endpoint)
             raise
-
-    def _too_slow(self, endpoint: Endpoint, status: TunnelStatus, timeout: float) -> FRPError:
-        why = "" if self.is_connected() else "; the client is not connected to the server now"
-        last = self.login_error
-        return TimeoutError(
-            f"{endpoint.id!r} is {endpoint.status.value} and did not become {status.value} within {timeout:g} s{why}",
-            hint=last.hint if last else "Wait longer, or look at the server.",
-        )
-
-
-def _is_settled(endpoint: Endpoint, wanted: TunnelStatus) -> bool:
-    """Say whether waiting any longer is useless: what the server refuses needs a change, a local service only a start."""
-    if endpoint.status in (wanted, TunnelStatus.CLOSED):
-        return True
-    refused = endpoint.error is not None and endpoint.error.reason != SERVICE_DOWN
-    return wanted is TunnelStatus.ONLINE and refused

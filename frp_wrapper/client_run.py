@@ -24,29 +24,20 @@ from frp_wrapper.metering.server_counters import ServerCounting
 from frp_wrapper.metering.services import ServiceWatch
 from frp_wrapper.metering.tunnel_meters import Metering
 from frp_wrapper.metering.usage import UsageBook
-from frp_wrapper.monitoring.event_types import EventType, connection_data
+from frp_wrapper.monitoring.event_types import CONNECTION_EVENTS, EventType, connection_data
 from frp_wrapper.monitoring.events import EventDispatcher, EventEmitter
 from frp_wrapper.monitoring.log_ring import LogRing
 from frp_wrapper.monitoring.logger import FRPLogger, LogLevel
 from frp_wrapper.pulse import Pulse
 from frp_wrapper.session import Session
-from frp_wrapper.status_watch import StatusWatch
+from frp_wrapper.status_watch import HINTS, StatusWatch
 from frp_wrapper.tunnel import Endpoint, Tunnel, TunnelOwner, TunnelStatus, Visitor
 
 _CRASHES = 3
 """Ends of frpc without a login in between after which a login is given up."""
 _LEVELS = {level.value: level for level in LogLevel}
-_CONNECTION_EVENTS = {
-    "opened": EventType.CONNECTION_OPENED,
-    "closed": EventType.CONNECTION_CLOSED,
-    "broken": EventType.CONNECTION_CLOSED,
-    "failed": EventType.CONNECTION_FAILED,
-    "refused": EventType.CONNECTION_REFUSED,
-}
 _NEW_LINE = frozenset({"client_connected", "client_disconnected", "connecting", "reconnecting"})
 """Lines after which nothing answers the heartbeats of before."""
-_HINTS = frozenset({"tunnel_connected", "client_connected", "tunnel_error"})
-"""Lines of frpc after which its status has something new to tell."""
 
 
 class ClientRun:
@@ -83,7 +74,7 @@ class ClientRun:
         """Queues an event."""
         self.changes = 0
         """Grows with every change of state, before handlers are told of it."""
-        self.session = Session(config.server, config.user, self._on_change, _listens)
+        self.session = Session(config.server, config.user, self._on_change, listens)
         self.pulse = Pulse()
         version = version_key(binary_version(path))
         self.frpc = Frpc(config, path, (version[0], version[1], version[2]), self)
@@ -266,7 +257,7 @@ class ClientRun:
         self._log_lines.add(record)
         self.session.apply(record)
         self._metering.on_record(record)
-        if record["type"] in _HINTS:
+        if record["type"] in HINTS:
             self._watch.hint()
 
     def on_heartbeat(self, record: Record) -> None:
@@ -295,7 +286,7 @@ class ClientRun:
             self.session.changed.notify_all()
 
     def _on_connection(self, name: str, kind: str, connection: Connection) -> None:
-        event = _CONNECTION_EVENTS[kind]
+        event = CONNECTION_EVENTS[kind]
         if self._events.is_heard(event):
             self.session.tell_connection(event, name, connection_data(event, connection))
 
@@ -307,7 +298,7 @@ class ClientRun:
         self._watch.repair()
 
 
-def _listens(visitor: Visitor) -> bool:
+def listens(visitor: Visitor) -> bool:
     """Say whether somebody listens at a visitor's port: then it cannot be bound once more."""
     config = visitor.config
     if config.bind_port == -1:  # reachable from inside frpc only

@@ -53,6 +53,7 @@ class Session:
         notify: Told of every change, in order; must not block.
         listens: Says whether anybody listens where a visitor should: frpc does not name the visitor that has started.
         clock: Seconds on a clock that never goes back.
+        has_status: Whether `apply_status` will be called; without it a line must do where a status answer would tell more.
     """
 
     def __init__(
@@ -62,12 +63,15 @@ class Session:
         notify: Notify,
         listens: Callable[[Visitor], bool],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        has_status: bool = True,
     ) -> None:
         self._server = server
         self._prefix = f"{user}." if user else ""
         self._notify = notify
         self._listens = listens
         self._clock = clock
+        self._has_status = has_status
         self._endpoints: dict[str, Endpoint] = {}
         self._logged_in_since: float | None = None
         self._silent = False
@@ -184,11 +188,35 @@ class Session:
             if endpoint is not None:
                 self._tell(event, endpoint, **data)
 
+    def suppose_connected(self) -> None:
+        """Note that frpc has a connection to its server, when nothing tells how its tunnels are."""
+        with self.changed:
+            if self.connected or self._ended:
+                return
+            self._log_in()
+            for endpoint in self._endpoints.values():
+                endpoint.set_status(TunnelStatus.UNKNOWN)
+            self.changed.notify_all()
+
+    def prove(self, name: str) -> None:
+        """Note that a visitor has come through a tunnel, which it proves to be online when nothing else tells of it."""
+        endpoint = self._endpoints.get(name)
+        if endpoint is not None and endpoint.status is TunnelStatus.UNKNOWN:
+            with self.changed:
+                self._set_online(endpoint)
+                self.changed.notify_all()
+
     def end(self) -> None:
         """Take in nothing any more: frpc is being ended, and what it still says must not bring anything back."""
         with self.changed:
             self._ended = True
             self.log_out("closed")
+
+    def stop(self) -> None:
+        """Take in nothing any more, as nobody looks; frpc goes on, so nothing changes."""
+        with self.changed:
+            self._ended = True
+            self.changed.notify_all()
 
     def fall_silent(self) -> None:
         """Note that the server does not answer; frpc itself does not know yet, and may never have to."""
@@ -316,7 +344,7 @@ class Session:
         endpoint = self._named(record)
         if endpoint is None or not self.connected:
             return
-        if isinstance(endpoint, Tunnel) and _address_may_change(endpoint):
+        if isinstance(endpoint, Tunnel) and self._has_status and _address_may_change(endpoint):
             return  # online once the status has told where
         self._set_online(endpoint)
 

@@ -10,6 +10,8 @@ from frp_wrapper.errors import FRPError
 from frp_wrapper.session import Session, Status
 from frp_wrapper.tunnel import Tunnel, TunnelStatus
 
+HINTS = frozenset({"tunnel_connected", "client_connected", "tunnel_error"})
+"""Lines of frpc after which its status has something new to tell."""
 _INTERVAL = 15.0
 """Seconds between looks when nothing hints at a change: each look costs two lines of frpc's log."""
 _RETRY = 0.5
@@ -30,10 +32,21 @@ class StatusWatch:
         frpc: Who is asked.
         repair: Sets up again what lived in a sidecar that was killed. It waits for the sidecar's answers, so it must not
             run on the thread that reads them.
+        interval: Seconds between looks when nothing hints at a change.
+        retry: Seconds to the next look while something is known to be unsettled.
     """
 
-    def __init__(self, name: str, session: Session, frpc: _Asked, repair: Callable[[], None]) -> None:
+    def __init__(  # noqa: PLR0917 - in the order of their use
+        self,
+        name: str,
+        session: Session,
+        frpc: _Asked,
+        repair: Callable[[], None] = lambda: None,
+        interval: float = _INTERVAL,
+        retry: float = _RETRY,
+    ) -> None:
         self._session = session
+        self._interval, self._retry = interval, retry
         self._frpc = frpc
         self._repair = repair
         self._wanted = threading.Event()
@@ -62,7 +75,7 @@ class StatusWatch:
             self._thread.join(2.0)
 
     def _run(self) -> None:
-        wait = _INTERVAL
+        wait = self._interval
         while True:
             self._wanted.wait(wait)
             self._wanted.clear()
@@ -77,8 +90,8 @@ class StatusWatch:
         try:
             self._session.apply_status(self._frpc.status())
         except FRPError:  # frpc is starting or away; its lines say so
-            return _RETRY
-        return _RETRY if self._is_unsettled() else _INTERVAL
+            return self._retry
+        return self._retry if self._is_unsettled() else self._interval
 
     def _is_unsettled(self) -> bool:
         return self._session.connected and any(

@@ -40,6 +40,8 @@ class TunnelStatus(Enum):
     """
     CLOSED = "closed"
     """Closed by its owner."""
+    UNKNOWN = "unknown"
+    """Of an frpc that somebody else runs: it is connected to its server, and nothing tells of this tunnel (yet)."""
 
 
 class TunnelMeter(Protocol):

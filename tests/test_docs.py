@@ -148,7 +148,9 @@ def test_the_readme_as_written(
     assert re.fullmatch(r"http://localhost:\d+/api\n", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/logging.md", "docs/monitoring.md", "docs/events.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/attach.md", "docs/logging.md", "docs/monitoring.md", "docs/events.md"]
+)
 def test_both_languages_have_the_same_examples(name: str) -> None:
     """The Korean page shows the code of the English one, comments and words aside."""
     english = (ROOT / name).read_text("utf-8")

@@ -369,3 +369,30 @@ def test_what_is_told_is_what_is_documented(world: World) -> None:
     for kind, data in world.told:
         definition = DEFINITIONS[kind]
         assert data.keys() == {*definition.data, *(TUNNEL_DATA if definition.about_tunnel else ())}, kind
+
+
+def test_a_connection_that_only_the_kernel_tells_of() -> None:
+    """A tunnel of which nothing tells is unknown, neither online nor offline, until a visitor has come through."""
+    world = World()
+    web, other = world.tunnel("web"), world.tunnel("other")
+    world.session.suppose_connected()
+    assert world.session.connected
+    assert (web.status, other.status) == (TunnelStatus.UNKNOWN, TunnelStatus.UNKNOWN)
+    world.session.prove("web")
+    assert (web.status, other.status) == (ONLINE, TunnelStatus.UNKNOWN)
+    world.session.log_out("server_lost")
+    assert (web.status, other.status) == (OFFLINE, OFFLINE)
+    told = [data["tunnel_id"] for kind, data in world.told if kind is EventType.TUNNEL_DISCONNECTED]
+    assert told == ["web"]
+
+
+def test_the_end_of_watching_is_no_end() -> None:
+    """Who stops watching tells nobody that anything went away, and takes in nothing more."""
+    world = World()
+    web = world.tunnel(remote_port=1)
+    world.session.suppose_connected()
+    world.session.prove("web")
+    before = len(world.told)
+    world.session.stop()
+    world.says("connecting")
+    assert (web.status, world.session.connected, len(world.told)) == (ONLINE, True, before)

@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from frp_wrapper._version import __version__
+from frp_wrapper.cli.attach import attach
 from frp_wrapper.cli.demo import demo
 from frp_wrapper.cli.expose import expose
 from frp_wrapper.cli.frp import frp
@@ -31,10 +32,11 @@ def cli() -> None:
     frpw demo                                  try it, all on this machine
     frpw expose tcp 3000 --server example.com  share a local port
     frpw up -c tunnels.toml                    run the tunnels of a file
+    frpw attach --pid N                        watch an frpc that somebody else runs
     """  # noqa: D301 - click's mark against wrapping is this very escape
 
 
-for command in (demo, expose, up, server, frp, logs, usage):
+for command in (demo, expose, up, attach, server, frp, logs, usage):
     cli.add_command(command)
 
 

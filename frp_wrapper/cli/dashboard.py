@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from frp_wrapper.attached import AttachedClient
 from frp_wrapper.client import FRPClient
 from frp_wrapper.monitoring.dashboard import MonitoringDashboard
 
@@ -26,7 +27,7 @@ dashboard_option = click.option(
 
 
 @contextlib.contextmanager
-def shown_at(client: FRPClient, port: int | None) -> Iterator[None]:
+def shown_at(client: FRPClient | AttachedClient, port: int | None) -> Iterator[None]:
     """Serve a client's dashboard for a block, and print its address, which holds the token; None: do not."""
     if port is None:
         yield

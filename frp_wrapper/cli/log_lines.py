@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
+
+from frp_wrapper.monitoring.log_tail import LogTail
 
 __all__ = ["followed", "lines_of"]
 
@@ -33,39 +34,28 @@ def followed(path: str) -> Iterator[str | None]:
     if path == "-":
         yield from lines_of(path)
         return
-    while True:
-        with Path(path).open("rb") as file:
-            yield from _growing(path, file)
-        while not Path(path).exists():
-            time.sleep(_POLL)
+    tail = LogTail(Path(path), history=None)
+    try:
+        yield from _growing(tail)
+    finally:
+        tail.close()
 
 
-def _growing(path: str, file: BinaryIO) -> Iterator[str | None]:
-    """Give the lines of one file until another one has its name."""
+def _growing(tail: LogTail) -> Iterator[str | None]:
     partial, quiet = b"", 0.0
     while True:
-        part = file.readline(_LONGEST)
-        partial = (partial + part)[:_LONGEST]
-        if part.endswith(b"\n") or (not part and partial and _is_replaced(path, file)):
-            yield partial.decode("utf-8", "replace")
-            partial, quiet = b"", 0.0
-        elif not part:
-            if _is_replaced(path, file):
-                yield None
-                return
-            time.sleep(_POLL)
-            quiet += _POLL
-            if _QUIET <= quiet < _QUIET + _POLL:
-                yield None
-
-
-def _is_replaced(path: str, file: BinaryIO) -> bool:
-    try:
-        now = Path(path).stat()
-    except OSError:
-        return True
-    then = os.fstat(file.fileno())
-    return (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino) or now.st_size < file.tell()
+        chunk = tail.read(_LONGEST)
+        if chunk:
+            *lines, partial = (partial + chunk).split(b"\n")
+            partial = partial[:_LONGEST]
+            for line in lines:
+                yield line.decode("utf-8", "replace")
+            quiet = 0.0
+            continue
+        time.sleep(_POLL)
+        quiet += _POLL
+        if _QUIET <= quiet < _QUIET + _POLL:
+            yield None
 
 
 def _as_text(file: BinaryIO) -> io.TextIOWrapper:

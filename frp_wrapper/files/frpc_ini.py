@@ -42,12 +42,17 @@ _COMMON = {
     "oidc_scope": "auth.oidc.scope",
     "oidc_token_endpoint_url": "auth.oidc.tokenEndpointURL",
     "log_level": "log.level",
+    "log_file": "log.to",
+    "admin_addr": "webServer.addr",
+    "admin_port": "webServer.port",
+    "admin_user": "webServer.user",
+    "admin_pwd": "webServer.password",
     "start": "start",
     "includes": "includes",
 }
 _OURS = (
-    "log_file", "log_way", "log_max_days", "disable_log_color", "login_fail_exit", "assets_dir", "pprof_enable",
-    "admin_addr", "admin_port", "admin_user", "admin_pwd", "authentication_method",
+    "log_way", "log_max_days", "disable_log_color", "login_fail_exit", "assets_dir", "pprof_enable",
+    "authentication_method",
 )  # fmt: skip
 _SECTION = {
     "type": "type",

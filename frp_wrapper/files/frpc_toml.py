@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -94,14 +95,14 @@ def draft(data: Table, folder: Path, read: Callable[[Path], Table]) -> Draft:
 
     Args:
         data: The file.
-        folder: Where it is: ``includes`` are relative to it.
+        folder: What ``includes`` are relative to.
         read: Reads an included file.
     """
     result = Draft(client={})
     proxies, visitors = data.pop("proxies", []), data.pop("visitors", [])
     for pattern in data.pop("includes", []):
-        for file in sorted(folder.glob(str(pattern))):
-            _include(result, file, read, proxies, visitors)
+        for name in sorted(glob.glob(str(folder / str(pattern)))):  # noqa: PTH207 - Path.glob takes no absolute ones
+            _include(result, Path(name), read, proxies, visitors)
     start = data.pop("start", [])
     result.tunnels = [_proxy(result, table) for table in _chosen(proxies, start)]
     result.visitors = [_visitor(result, table) for table in _chosen(visitors, start)]
@@ -132,8 +133,8 @@ def _client(result: Draft, data: Table) -> Table:
     client = _renamed(data, _CLIENT)
     client.setdefault("server", "127.0.0.1")
     for key in _OURS:
-        if _take(data, key) is not None:
-            result.ignored.append(key)
+        if (value := _take(data, key)) is not None:
+            result.ignored[key] = value
     if client.get("log_level") in ("info", "warn", "error"):
         del client["log_level"]  # passive metering needs frpc's debug lines, and nobody reads its log here
     for name, words in (("tls", _TLS), ("oidc", _OIDC)):

@@ -23,19 +23,21 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setup:
-    """The content of a file, without faults.
+    """The content of a file.
 
     Attributes:
         client: The server and how to reach it.
         tunnels: In the order of the file.
         visitors: In the order of the file.
-        ignored: Keys that were left out because this package takes care of what they set, such as ``log.to``.
+        ignored: What was left out because this package takes care of it, such as ``log`` and ``webServer``, by its key.
+        faults: What this package would refuse, and frpc may not. What cannot be understood at all is left out.
     """
 
     client: ClientConfig
     tunnels: tuple[TunnelConfig, ...]
     visitors: tuple[VisitorConfig, ...]
-    ignored: tuple[str, ...] = ()
+    ignored: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    faults: tuple[str, ...] = ()
 
 
 @dataclass
@@ -45,14 +47,15 @@ class Draft:
     client: Table
     tunnels: list[Table] = field(default_factory=list)
     visitors: list[Table] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    ignored: Table = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
-    def finish(self, where: str) -> Setup:
+    def finish(self, where: str, *, strict: bool = True) -> Setup:
         """Make the configurations.
 
         Args:
             where: The file, for the message.
+            strict: Refuse faults, rather than tell them in `Setup.faults`.
 
         Raises:
             ConfigError: With every fault of the file.
@@ -61,12 +64,16 @@ class Draft:
         tunnels = [self._make(TunnelConfig, table, _title("tunnel", table)) for table in self.tunnels]
         visitors = [self._make(VisitorConfig, table, _title("visitor", table)) for table in self.visitors]
         self.faults += self._doubles()
-        if self.faults or client is None:
+        if self.faults and strict:
             count = "a fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
             raise ConfigError(f"{where} has {count}", faults=self.faults, hint="Correct them and try again.")
-        made_tunnels = tuple(tunnel for tunnel in tunnels if tunnel is not None)
-        made_visitors = tuple(visitor for visitor in visitors if visitor is not None)
-        return Setup(client, made_tunnels, made_visitors, tuple(self.ignored))
+        return Setup(
+            client or ClientConfig(server=str(self.client.get("server"))),
+            tuple({tunnel.name: tunnel for tunnel in tunnels if tunnel is not None}.values()),
+            tuple({visitor.name: visitor for visitor in visitors if visitor is not None}.values()),
+            self.ignored,
+            tuple(self.faults),
+        )
 
     def _make(self, kind: type[T], table: Table, title: str) -> T | None:
         from pydantic import ValidationError  # noqa: PLC0415 - not needed to import the package

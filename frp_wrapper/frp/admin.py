@@ -18,7 +18,7 @@ _BODY_LIMIT = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class AdminEndpoint:
-    """Where frpc's web server listens, and the credentials that were made up for it."""
+    """Where frpc's web server listens, and the credentials that it asks for."""
 
     port: int
     user: str
@@ -35,12 +35,18 @@ class ProxyStatus:
         status: ``new``, ``wait start``, ``start error``, ``running``, ``check failed`` or ``closed``.
         error: Why it is not running; empty when it is.
         remote_addr: ``host:port`` for tcp and udp, a comma list of ``domain[:port]`` for http and the like.
+        type: ``tcp``, ``http`` and so on.
+        local_addr: ``host:port`` of the local service; empty with a plugin.
+        plugin: The type of its plugin; empty without one.
     """
 
     name: str
     status: str
     error: str
     remote_addr: str
+    type: str = ""
+    local_addr: str = ""
+    plugin: str = ""
 
 
 class AdminUnavailableError(ProcessError):
@@ -69,14 +75,24 @@ class AdminClient:
         Raises:
             AdminUnavailableError: No answer.
         """
-        answer = json.loads(self._call("GET", "/api/status") or b"{}")
-        entries = [entry for group in answer.values() for entry in group or ()]
-        return {
-            entry["name"]: ProxyStatus(
-                entry["name"], entry["status"], entry.get("err") or "", entry.get("remote_addr") or ""
-            )
-            for entry in entries
-        }
+        content = self._call("GET", "/api/status")
+        try:
+            entries = [entry for group in json.loads(content or b"{}").values() for entry in group or ()]
+            return {entry["name"]: _status(entry) for entry in entries}
+        except (ValueError, LookupError, AttributeError, TypeError) as exc:
+            raise AdminUnavailableError(
+                f"what answers at {self._endpoint.host}:{self._endpoint.port} is not frpc's admin API",
+                reason="admin_unavailable",
+                hint="Name the address and port of webServer in frpc's configuration.",
+            ) from exc
+
+    def config(self) -> str:
+        """Give the text of frpc's configuration file, secrets included.
+
+        Raises:
+            AdminUnavailableError: No answer.
+        """
+        return self._call("GET", "/api/config").decode("utf-8", "replace")
 
     def reload(self) -> None:
         """Make frpc read its configuration file again; unchanged proxies are not touched.
@@ -129,7 +145,8 @@ class AdminClient:
             content = response.read(_BODY_LIMIT)
         except (OSError, http.client.HTTPException) as exc:
             raise AdminUnavailableError(
-                f"frpc's admin API does not answer {method} {path}: {str(exc) or type(exc).__name__}",
+                f"frpc's admin API at {self._endpoint.host}:{self._endpoint.port} does not answer {method} {path}: "
+                f"{str(exc) or type(exc).__name__}",
                 hint="frpc is starting, restarting or stopped; wait a moment and try again.",
             ) from exc
         finally:
@@ -139,9 +156,20 @@ class AdminClient:
         raise _refusal(response.status, method, path, content)
 
 
+def _status(entry: Mapping[str, Any]) -> ProxyStatus:
+    optional = (entry.get(key) or "" for key in ("err", "remote_addr", "type", "local_addr", "plugin"))
+    return ProxyStatus(entry["name"], entry["status"], *optional)
+
+
 def _refusal(status: int, method: str, path: str, content: bytes) -> FRPError:
     text = _message(content)
-    if status >= http.client.INTERNAL_SERVER_ERROR or status == http.client.UNAUTHORIZED:
+    if status == http.client.UNAUTHORIZED:
+        return AdminUnavailableError(
+            "frpc's admin API does not accept the user and password",
+            reason="admin_refused",
+            hint="Use webServer.user and webServer.password of its configuration: http://USER:PASSWORD@HOST:PORT.",
+        )
+    if status >= http.client.INTERNAL_SERVER_ERROR:
         return AdminUnavailableError(f"frpc answers {status} to {method} {path}: {text}")
     return ConfigError(f"frpc refuses {method} {path}: {text}", reason="refused_by_frpc")
 

@@ -30,7 +30,7 @@ STORE_SINCE = (0, 68, 0)
 _READY_TIMEOUT = 5.0
 """Seconds that frpc's admin API may take to answer after a start or a login."""
 _READY_POLL = 0.1
-_NOISE = (
+NOISE = (
     b"] start a new work connection, localAddr: ",
     b"] join connections closed",
 )
@@ -85,7 +85,7 @@ class Frpc:
         self._proxies: dict[str, Table] = {}
         self._visitors: dict[str, Table] = {}
         self._tail: deque[str] = deque(maxlen=30)
-        self._parser = StreamParser("frpc", _NOISE)
+        self._parser = StreamParser("frpc", NOISE)
         self._told = threading.Condition()
         self._taken: set[str] = set()
         self.dropped_bytes = 0

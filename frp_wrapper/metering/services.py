@@ -36,13 +36,19 @@ class ServiceWatch:
         name: For the thread's name.
         tunnels: Gives the tunnels of this moment.
         tell: Told what was found, whether new or not: the tunnel, and whether its service accepts connections.
+        trying: Handed each socket that is about to try a service.
     """
 
     def __init__(
-        self, name: str, tunnels: Callable[[], Sequence[Tunnel]], tell: Callable[[Tunnel, bool], None]
+        self,
+        name: str,
+        tunnels: Callable[[], Sequence[Tunnel]],
+        tell: Callable[[Tunnel, bool], None],
+        trying: Callable[[socket.socket], None] = lambda _: None,
     ) -> None:
         self._tunnels = tunnels
         self._tell = tell
+        self._trying = trying
         self._kernel: Dumper | None = None
         self._errors: dict[str, int] = {}
         self._turn = 0
@@ -74,7 +80,7 @@ class ServiceWatch:
             else:
                 doubtful.append(tunnel)
         doubtful = self._next_turn(doubtful)
-        accepting = _accepting({_address(tunnel) for tunnel in doubtful})
+        accepting = _accepting({_address(tunnel) for tunnel in doubtful}, self._trying)
         for tunnel in doubtful:
             is_up = _address(tunnel) in accepting
             if is_up and heard is not None:
@@ -135,14 +141,14 @@ def _packed(host: str) -> bytes | None:
     return address.packed.ljust(16, b"\0") if address.is_loopback else None
 
 
-def _accepting(addresses: Collection[Address]) -> set[Address]:
+def _accepting(addresses: Collection[Address], trying: Callable[[socket.socket], None]) -> set[Address]:
     """Try to connect to all of these at once; give those that accept in time."""
     accepting = set()
     poll = select.poll()
     waiting: dict[int, tuple[Address, socket.socket]] = {}
     for address in addresses:
         with contextlib.suppress(OSError):  # an unknown host, or no descriptor
-            trial = _begin(address)
+            trial = _begin(address, trying)
             waiting[trial.fileno()] = address, trial
             poll.register(trial, select.POLLOUT)
     deadline = time.monotonic() + _TRY_TIMEOUT
@@ -157,10 +163,11 @@ def _accepting(addresses: Collection[Address]) -> set[Address]:
     return accepting
 
 
-def _begin(address: Address) -> socket.socket:
+def _begin(address: Address, trying: Callable[[socket.socket], None]) -> socket.socket:
     family, kind, protocol, _, target = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
     trial = socket.socket(family, kind, protocol)
     trial.setblocking(False)
+    trying(trial)
     trial.connect_ex(target)
     return trial
 

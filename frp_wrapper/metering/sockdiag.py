@@ -45,6 +45,9 @@ _REQUEST_LAYOUT = struct.Struct("=IHHIIBBBBI4s16s16sIII")
 _HEADER = struct.Struct("=IH")
 _ATTRIBUTE = struct.Struct("=HH")
 _QUEUES = struct.Struct("=II")
+_COOKIE_AND_INODE = struct.Struct("=Q16xI")
+_COOKIE = 60
+"""Offset of the cookie in a message; the inode is the last of its fixed part."""
 _MESSAGE = 88
 """Offset of the attributes: the netlink header and ``inet_diag_msg``."""
 _STATE, _AT_QUEUES = 17, 72
@@ -69,6 +72,12 @@ class Sample(NamedTuple):
     key: SocketKey
     sent: int
     received: int
+    cookie: int = 0
+    """The kernel's own number for the socket; no other ever gets it."""
+    inode: int = 0
+    """What ``/proc/PID/fd`` shows for it; 0 once its program has closed it."""
+    was_made: bool = True
+    """False for a connection that the other side never took."""
 
 
 def socket_key(local: str, remote: str) -> SocketKey:
@@ -106,7 +115,7 @@ class Dumper:
             for buffer, offset, length in self._answers():
                 found = _counters(buffer, offset, length)
                 if found is not None:
-                    yield Sample(_key(buffer, offset), *payload_of_open(found))
+                    yield _sample(buffer, offset, found, payload_of_open(found))
 
     def listening(self) -> set[tuple[int, bytes]]:
         """Give port and address of every listening socket; the address as the kernel writes it, 16 bytes."""
@@ -180,9 +189,8 @@ class DestroyEvents:
                 raise
             found = _counters(self._buffer, 0, size)
             if found is not None:
-                key = _key(self._buffer, 0)
-                sent, received = payload_of_closed(found, partial(self._is_waiting, key))
-                return Sample(key, sent, received)
+                payload = payload_of_closed(found, partial(self._is_waiting, _key(self._buffer, 0)))
+                return _sample(self._buffer, 0, found, payload)
 
     def close(self) -> None:
         """Close the netlink sockets."""
@@ -262,6 +270,11 @@ def _counters(buffer: bytearray, offset: int, length: int) -> Counters | None:
             return counters(buffer[offset + _STATE], queues, buffer, at + 4, size - 4)
         at += max(size, 4) + 3 & ~3
     return None
+
+
+def _sample(buffer: bytearray, offset: int, found: Counters, payload: tuple[int, int]) -> Sample:
+    cookie, inode = _COOKIE_AND_INODE.unpack_from(buffer, offset + _COOKIE)
+    return Sample(_key(buffer, offset), *payload, cookie, inode, found.acked > 0)
 
 
 def _key(buffer: bytearray, offset: int) -> SocketKey:

@@ -27,13 +27,22 @@ class Statistics:
         make: Makes the meter, given whom it shall tell what connections do.
         tell: Told the same.
         page: Where the days of the tunnel are kept.
+        knows_beginnings: Whether the meter sees connections begin, without which their durations are not known.
     """
 
-    def __init__(self, make: Callable[[Tell], TunnelMeter], tell: Tell, page: UsagePage) -> None:
+    def __init__(
+        self,
+        make: Callable[[Tell], TunnelMeter],
+        tell: Tell,
+        page: UsagePage,
+        *,
+        knows_beginnings: bool = True,
+    ) -> None:
         self._tell = tell
         self._page = page
         self._visitors = Visitors()
         self._looks = ConnectionRates()
+        self._knows_beginnings = knows_beginnings
         self._rates = RateWindow()
         self._errors: Counter[str] = Counter()
         self._latency: RecentQuantiles | None = None
@@ -46,9 +55,10 @@ class Statistics:
         if kind in _ERRORS:
             self._errors[_ERRORS[kind]] += 1
         if kind in ("closed", "broken"):
-            self._duration = self._duration or RecentQuantiles()
-            self._duration.add(connection.duration)
             self._visitors.add(connection)
+            if self._knows_beginnings:
+                self._duration = self._duration or RecentQuantiles()
+                self._duration.add(connection.duration)
         if kind != "opened" and connection.connect_seconds is not None:
             self._latency = self._latency or RecentQuantiles()
             self._latency.add(connection.connect_seconds)

@@ -264,7 +264,7 @@ class LedgerMeter:
         """Give the numbers of this moment; None for what is not measured on this system."""
         if self._kernel is not None:
             self._kernel.refresh()
-        return _finished(self.ledger, tunnel_id, self._source)
+        return finished(self.ledger, tunnel_id, self._source)
 
     def counts(self) -> Counts | None:
         """Give the totals alone."""
@@ -313,7 +313,8 @@ class NoMeter:
         """Do nothing."""
 
 
-def _finished(ledger: Ledger, tunnel_id: str, source: str | None) -> TunnelMetrics:
+def finished(ledger: Ledger, tunnel_id: str, source: str | None) -> TunnelMetrics:
+    """Give the numbers of a ledger; None for all when nothing measures."""
     if source is None:
         return TunnelMetrics(tunnel_id, None, None, None, None)
     totals = ledger.totals()

@@ -11,7 +11,14 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["DEFINITIONS", "PER_CONNECTION", "EventDefinition", "EventType", "connection_data"]
+__all__ = [
+    "CONNECTION_EVENTS",
+    "DEFINITIONS",
+    "PER_CONNECTION",
+    "EventDefinition",
+    "EventType",
+    "connection_data",
+]
 
 
 class EventType(Enum):
@@ -43,6 +50,16 @@ PER_CONNECTION = frozenset(
     }
 )
 """Types of which there may be thousands a second; they are made only while a handler wants them."""
+CONNECTION_EVENTS: Mapping[str, EventType] = MappingProxyType(
+    {
+        "opened": EventType.CONNECTION_OPENED,
+        "closed": EventType.CONNECTION_CLOSED,
+        "broken": EventType.CONNECTION_CLOSED,
+        "failed": EventType.CONNECTION_FAILED,
+        "refused": EventType.CONNECTION_REFUSED,
+    }
+)
+"""The event for what a meter tells of a connection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class TunnelMetrics:
         uptime_seconds: Seconds since the tunnel last came online; 0.0 while it is not.
         open_connections: Connections open now.
         source: ``passive`` (the kernel's own counters of frpc's sockets, Linux), ``relay`` (counted while forwarding),
-            or None: nobody measures this tunnel.
+            ``log`` (told by frpc's log, which knows no bytes), or None: nobody measures this tunnel.
         as_of: When the numbers were taken.
         rates: How much a second over the last 1, 10, 60 and 300 seconds, by that number of seconds; None where there is
             nothing to compare with yet.

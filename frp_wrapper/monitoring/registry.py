@@ -23,7 +23,7 @@ class WatchedTunnel(Protocol):
 
     @property
     def status(self) -> Enum:
-        """How it is; the value is ``online``, ``offline``, ``error``, ``starting`` or ``closed``."""
+        """How it is; the value is ``online``, ``offline``, ``error``, ``starting``, ``closed`` or ``unknown``."""
 
     @property
     def metrics(self) -> TunnelMetrics:

@@ -105,12 +105,20 @@ def test_help_names_every_command() -> None:
     """``--help`` lists the commands, with how to begin."""
     result = frpw("--help")
     assert result.returncode == 0
-    for word in ("demo", "expose", "up", "server", "frp", "frpw expose tcp 3000 --server example.com"):
+    for word in (
+        "demo",
+        "expose",
+        "up",
+        "attach",
+        "server",
+        "frp",
+        "frpw expose tcp 3000 --server example.com",
+    ):
         assert word in result.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "expose", "expose tcp", "expose path", "up", "server", "frp install"]
+    "command", ["demo", "expose", "expose tcp", "expose path", "up", "attach", "server", "frp install"]
 )
 def test_every_command_has_help(command: str) -> None:
     """Each command explains itself."""

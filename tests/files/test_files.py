@@ -10,6 +10,7 @@ import pytest
 from frp_wrapper.config import HealthCheck
 from frp_wrapper.errors import ConfigError
 from frp_wrapper.files import Setup, load
+from frp_wrapper.files.load import parse
 from frp_wrapper.plugins import Https2HttpPlugin, Socks5Plugin, StaticFilePlugin
 
 OWN = """
@@ -347,3 +348,62 @@ def test_a_secret_is_in_no_message(tmp_path: Path) -> None:
     """The token of a faulty file does not show up in the error."""
     text = "\n".join(faults(tmp_path, '[client]\nserver = "h"\nauth_token = "s3cret"\nport = "x"'))
     assert "s3cret" not in text
+
+
+def test_an_environment_of_ones_own(tmp_path: Path) -> None:
+    """Variables are looked up in the environment that is given, also where a template stands for a bare number."""
+    file = tmp_path / "frpc.toml"
+    file.write_text('serverAddr = "{{ .Envs.HOST }}"\nserverPort = {{ .Envs.PORT }}\n')
+    setup = load(file, {"HOST": "frp.example.com", "PORT": "7001"})
+    assert (setup.client.server, setup.client.port) == ("frp.example.com", 7001)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("frpc.toml", 'log.to = "frpc.log"\nwebServer.port = 7400\nwebServer.user = "me"'),
+        ("frpc.ini", "[common]\nlog_file = frpc.log\nadmin_port = 7400\nadmin_user = me"),
+    ],
+)
+def test_what_is_left_out_is_told(tmp_path: Path, name: str, text: str) -> None:
+    """What a file of frp's sets for frpc itself is told by frp's keys, whatever kind of file it is."""
+    ignored = load_text(tmp_path, text, name).ignored
+    assert ignored["log"] == {"to": "frpc.log"}
+    assert (int(ignored["webServer"]["port"]), ignored["webServer"]["user"]) == (7400, "me")
+
+
+def test_a_file_that_frpc_runs_with_already(tmp_path: Path) -> None:
+    """Of a file that is in use, faults are told and the rest is read; of two tunnels of one name the last one counts."""
+    file = tmp_path / "frpc.toml"
+    file.write_text(
+        'serverAddr = "h"\n[[proxies]]\nname = "my web"\ntype = "tcp"\nlocalPort = 80\nremotePort = 1\n'
+        '[[proxies]]\nname = "new"\ntype = "of-tomorrow"\n'
+        '[[proxies]]\nname = "my web"\ntype = "tcp"\nlocalPort = 81\nremotePort = 1\n'
+    )
+    setup = load(file, strict=False)
+    assert [(tunnel.name, tunnel.local_port) for tunnel in setup.tunnels] == [("my web", 81)]
+    assert any("of-tomorrow" in fault for fault in setup.faults)
+    with pytest.raises(ConfigError):
+        load(file)
+
+
+def test_where_includes_are(tmp_path: Path) -> None:
+    """Includes may be absolute; relative ones are looked for beside the file, or where frpc was started."""
+    for folder in ("beside", "started"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "more.toml").write_text(
+            f'[[proxies]]\nname = "{folder}"\ntype = "tcp"\nlocalPort = 1\n'
+        )
+    file = tmp_path / "beside" / "frpc.toml"
+    file.write_text('serverAddr = "h"\nincludes = ["./m*.toml"]\n')
+    assert [tunnel.name for tunnel in load(file).tunnels] == ["beside"]
+    assert [tunnel.name for tunnel in load(file, folder=tmp_path / "started").tunnels] == ["started"]
+    file.write_text(f'serverAddr = "h"\nincludes = ["{tmp_path}/started/*.toml"]\n')
+    assert [tunnel.name for tunnel in load(file).tunnels] == ["started"]
+
+
+def test_a_file_from_elsewhere(tmp_path: Path) -> None:
+    """Of a text that comes from another machine nothing that it includes is read here."""
+    (tmp_path / "more.toml").write_text('[[proxies]]\nname = "ours"\ntype = "tcp"\nlocalPort = 1\n')
+    setup = parse(f'serverAddr = "h"\nincludes = ["{tmp_path}/*.toml"]\n', "frpc.toml")
+    assert (setup.client.server, setup.tunnels) == ("h", ())

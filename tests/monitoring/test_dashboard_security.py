@@ -19,7 +19,8 @@ from frp_wrapper.monitoring.web_api.bodies import MAX_BODY
 from frp_wrapper.monitoring.web_api.faults import ApiError
 from frp_wrapper.monitoring.web_api.guard import Guard
 from frp_wrapper.plugins import Http2HttpPlugin, HttpProxyPlugin
-from tests.monitoring.dashboards import TOKEN, StandIn, Stream, ask, record, running
+from frp_wrapper.tunnel import Tunnel
+from tests.monitoring.dashboards import TOKEN, Meter, StandIn, Stream, ask, record, running
 
 OPEN = {"/", "/assets/{path:path}", "/healthz", "/readyz", "/api/status"}
 """The short list: what answers without a token."""
@@ -336,6 +337,20 @@ def test_a_proxy_tunnel_closes_the_open_status() -> None:
         assert ask(dashboard.port, "/api/status").status == 200
         tunnel.close()
         assert ask(dashboard.port, "/api/status", token=None).status == 200
+
+
+def test_a_tunnel_of_somebody_elses_frpc_closes_the_open_status() -> None:
+    """A tunnel that could not be refused, to the dashboard itself or with a plugin that nothing tells, may bring visitors."""
+    client = StandIn("web")
+    with running(client) as dashboard:
+        assert dashboard.port is not None
+        for port in (dashboard.port, None):
+            config = TunnelConfig(name="theirs", tunnel_type="tcp", local_port=port)
+            tunnel = Tunnel(config, client, Meter("theirs"))
+            client.session.add(tunnel)
+            assert ask(dashboard.port, "/api/status", token=None).status == 401
+            tunnel.close()
+            assert ask(dashboard.port, "/api/status", token=None).status == 200
 
 
 def test_plugins_are_not_opened_over_http(shared: MonitoringDashboard) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from frp_wrapper._version import __version__
 from frp_wrapper.monitoring.metrics import TunnelMetrics
 from frp_wrapper.monitoring.web_api.snapshot import Snapshot
+from frp_wrapper.monitoring.web_api.views import Client
 from frp_wrapper.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def families(snapshot: Snapshot, runtime: Runtime, media: str) -> Iterator[bytes
         *_of_client(snapshot, runtime),
         *_of_tunnels(snapshot),
         *_of_server(snapshot),
+        *_of_shared(runtime.client),
         *_of_dashboard(runtime),
     ):
         yield _text(family, is_open=is_open)
@@ -122,7 +124,7 @@ def _of_tunnels(snapshot: Snapshot) -> Iterator[Family]:
         samples = (("", labels, value(tunnel, metrics)) for labels, tunnel, metrics in rows)
         return Family(f"tunnel_{name}", kind, text, samples)
 
-    yield each("up", "gauge", "Whether visitors can reach it.", lambda t, _: t.status.value == "online")
+    yield each("up", "gauge", "Whether visitors can reach it.", lambda t, _: _is_up(t))
     yield each("uptime_seconds", "gauge", "Seconds since it came online.", lambda _, m: m.uptime_seconds)
     yield each("bytes_sent", "counter", "Payload bytes to visitors.", lambda _, m: m.bytes_sent)
     yield each("bytes_received", "counter", "Payload bytes from visitors.", lambda _, m: m.bytes_received)
@@ -207,6 +209,20 @@ def _by_reason(
             yield "", (*labels, ("reason", str(reason))), count
 
 
+def _of_shared(client: Client) -> Iterator[Family]:
+    """Give what counts for several tunnels together; only an frpc of somebody else's has such."""
+    shared = [(service.tunnels, service.metrics) for service in getattr(client, "shared", ())]
+
+    def each(name: str, kind: str, text: str, value: Callable[[TunnelMetrics], Number]) -> Family:
+        samples = (("", (("tunnels", " ".join(names)),), value(metrics)) for names, metrics in shared)
+        return Family(name, kind, f"{text}, of several tunnels together.", samples)
+
+    yield each("shared_bytes_sent", "counter", "Payload bytes to visitors", lambda m: m.bytes_sent)
+    yield each("shared_bytes_received", "counter", "Payload bytes from visitors", lambda m: m.bytes_received)
+    yield each("shared_connections", "counter", "Connections of visitors", lambda m: m.connection_count)
+    yield each("shared_open_connections", "gauge", "Connections open now", lambda m: m.open_connections)
+
+
 def _summary(rows: list[tuple[Labels, Tunnel, TunnelMetrics]], field: str, text: str) -> Family:
     def samples() -> Iterator[tuple[str, Labels, Number]]:
         for labels, _, metrics in rows:
@@ -252,6 +268,10 @@ def _one(name: str, kind: str, text: str, value: Number, labels: Labels = ()) ->
 
 def _tunnel_labels(tunnel: Tunnel) -> Labels:
     return (("tunnel", tunnel.id), ("type", tunnel.config.tunnel_type))
+
+
+def _is_up(tunnel: Tunnel) -> bool | None:
+    return None if tunnel.status.value == "unknown" else tunnel.status.value == "online"
 
 
 def _unix(moment: datetime | None) -> float | None:

@@ -7,7 +7,7 @@ from frp_wrapper.monitoring.web_api.encode import encode
 
 __all__ = ["ApiError", "of_frp_error"]
 
-_CONFLICTS = frozenset({"name_in_use", "port_in_use", "not_connected", "closed", "forked"})
+_CONFLICTS = frozenset({"name_in_use", "port_in_use", "not_connected", "closed", "forked", "not_ours"})
 
 
 class ApiError(Exception):

@@ -160,7 +160,7 @@ function errorsInFiveMinutes(view) {
 }
 
 export const statusCounts = computed(() => {
-  const counts = { online: 0, starting: 0, offline: 0, error: 0, closed: 0 };
+  const counts = { online: 0, starting: 0, offline: 0, error: 0, closed: 0, unknown: 0 };
   for (const view of tunnels.value.values()) counts[view.status] = (counts[view.status] ?? 0) + 1;
   return counts;
 });

@@ -2,7 +2,7 @@
 
 import { parseTime } from "./format.js";
 
-const STATUSES = ["online", "starting", "offline", "error", "closed"];
+const STATUSES = ["online", "starting", "offline", "error", "closed", "unknown"];
 const TYPES = ["tcp", "udp", "http", "https", "tcpmux", "stcp", "sudp", "xtcp"];
 
 const metric = (name) => (view) => view.metrics?.[name] ?? null;
@@ -24,7 +24,7 @@ export function tunnelFields(now) {
     type: { kind: "word", values: TYPES, get: (view) => view.type },
     url: { kind: "text", get: (view) => [view.url, ...(view.urls ?? [])].join(" ") },
     local: { kind: "text", get: localOf },
-    meter: { kind: "word", values: ["passive", "relay", "auto", "off"], get: (view) => view.metrics?.source ?? view.meter },
+    meter: { kind: "word", values: ["passive", "relay", "log", "auto", "off"], get: (view) => view.metrics?.source ?? view.meter },
     reason: { kind: "text", get: (view) => view.error?.reason },
     rate: { kind: "bytes", get: plus(rate("bytes_sent"), rate("bytes_received")) },
     out: { kind: "bytes", get: rate("bytes_sent") },

@@ -57,6 +57,7 @@ export default {
   "status.offline": "offline",
   "status.error": "error",
   "status.closed": "closed",
+  "status.unknown": "unknown",
   "event.tunnel_created": "Tunnel asked for",
   "event.tunnel_connected": "Tunnel online",
   "event.tunnel_disconnected": "Tunnel offline",

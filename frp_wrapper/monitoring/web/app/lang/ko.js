@@ -57,6 +57,7 @@ export default {
   "status.offline": "오프라인",
   "status.error": "오류",
   "status.closed": "닫힘",
+  "status.unknown": "알 수 없음",
   "event.tunnel_created": "터널 요청됨",
   "event.tunnel_connected": "터널 온라인",
   "event.tunnel_disconnected": "터널 오프라인",

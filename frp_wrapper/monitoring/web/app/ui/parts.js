@@ -46,6 +46,7 @@ const SHAPES = {
   starting: html`<circle cx="8" cy="8" r="5" class="hollow" /><path d="M8 3a5 5 0 0 1 0 10z" />`,
   offline: html`<circle cx="8" cy="8" r="5" class="hollow" /><path class="hollow" d="M4.5 11.5l7-7" />`,
   error: html`<path d="M8 2.2 14.5 13.5h-13z" />`,
+  unknown: html`<circle cx="8" cy="8" r="5" class="hollow" /><circle cx="8" cy="8" r="1.5" />`,
   closed: html`<rect x="3.5" y="3.5" width="9" height="9" />`,
   warning: html`<path d="M8 1.8 14.2 8 8 14.2 1.8 8z" />`,
 };

@@ -38,11 +38,12 @@ function ClientTile() {
 }
 
 function TunnelsTile() {
-  const { online, error, offline, starting } = statusCounts.value;
+  const { online, error, offline, starting, unknown } = statusCounts.value;
   const bad = [
     ["error", error],
     ["offline", offline],
     ["starting", starting],
+    ["unknown", unknown],
   ].filter(([, n]) => n > 0);
   return html`<${Tile} label=${t("tile.tunnels")} tone=${error + offline ? "is-warning" : ""}
     note=${
