@@ -85,6 +85,16 @@ class Ledger:
             self._recent.append(ended)
         self._tell("closed", ended)
 
+    def amend(self, connection: LiveConnection, sent: int, received: int) -> None:
+        """Add to the totals what a connection turns out to have carried that was closed without its last numbers."""
+        with self._lock:
+            self._closed.bytes_sent += max(0, sent - connection.sent)
+            self._closed.bytes_received += max(0, received - connection.received)
+            connection.sent, connection.received = (
+                max(sent, connection.sent),
+                max(received, connection.received),
+            )
+
     def failed(self, error: str) -> None:
         """Note a connection that the local service refused."""
         now = datetime.now(UTC)

@@ -30,7 +30,9 @@ _INTERVAL = 1.0
 _FRESH = 0.05
 """Seconds for which a dump is taken for the present."""
 _LATE = 5.0
-"""Seconds for which the kernel's word on a socket that has vanished is waited for."""
+"""Seconds for which the kernel's word on a socket that has vanished is waited for before it counts as closed."""
+_VERY_LATE = 60.0
+"""Seconds after that in which the word still counts."""
 _WAITING = 4096
 _WAIT = 10.0
 """Closed sockets that frpc has not named yet: how many are held, and for how many seconds."""
@@ -52,6 +54,7 @@ class PassiveMeter:
         self._open: dict[SocketKey, tuple[Ledger, LiveConnection]] = {}
         self._unnamed: OrderedDict[SocketKey, tuple[float, Sample]] = OrderedDict()
         self._missed: dict[SocketKey, float] = {}
+        self._vanished: OrderedDict[SocketKey, tuple[float, Ledger, LiveConnection]] = OrderedDict()
         self._dumped_at = 0.0
         self.lost_events = 0
         """Times that the kernel had to drop events; open connections were then found out by a dump."""
@@ -97,8 +100,11 @@ class PassiveMeter:
         except ValueError:
             return
         with self._lock:
+            if key in self._open or key in self._vanished:
+                self._drain_events()  # the kernel uses the port again: it has told of the end of the one before
             before = self._open.pop(key, None)
-            if before is not None:  # its end was missed, and the kernel uses the port again
+            self._vanished.pop(key, None)
+            if before is not None:  # its end was missed
                 before[0].closed(before[1])
             waiting = self._unnamed.pop(key, None)
             self._open[key] = (ledger, connection)
@@ -136,7 +142,7 @@ class PassiveMeter:
             selector.register(self._events, selectors.EVENT_READ)
             selector.register(self._wake_read, selectors.EVENT_READ)
             while not self._stopping:
-                selector.select(_INTERVAL if self._open or self._unnamed else None)
+                selector.select(_INTERVAL if self._open or self._unnamed or self._vanished else None)
                 with self._lock, contextlib.suppress(OSError):  # netlink out of memory: the next round tells
                     self._drain_events()
                     self._expire()
@@ -155,6 +161,9 @@ class PassiveMeter:
                 return
             if sample.key in self._open:
                 self._on_closed(sample)
+            elif sample.key in self._vanished:
+                _, ledger, connection = self._vanished.pop(sample.key)
+                ledger.amend(connection, sent=sample.received, received=sample.sent)
             elif sample.key.destination_port in self._ports:
                 self._hold(sample)
 
@@ -175,9 +184,11 @@ class PassiveMeter:
         while self._unnamed:
             key, (since, _) = next(iter(self._unnamed.items()))
             if since > limit:
-                return
+                break
             del self._unnamed[key]
             self.unnamed_dropped += 1
+        while self._vanished and next(iter(self._vanished.values()))[0] < time.monotonic() - _VERY_LATE:
+            self._vanished.popitem(last=False)
 
     def _dump(self) -> None:
         seen = set()
@@ -192,13 +203,16 @@ class PassiveMeter:
         self._close_vanished(seen)
 
     def _close_vanished(self, seen: set[SocketKey]) -> None:
-        """Close what dumps have not shown for a while: its event was lost. The kernel may be late with one under load."""
+        """Close what dumps have not shown for a while: its event was lost, or is late. Under load it may be very late."""
         now = time.monotonic()
         missed = {key: self._missed.get(key, now) for key in self._open.keys() - seen}
         for key in [key for key, since in missed.items() if now - since > _LATE]:
             del missed[key]
             ledger, connection = self._open.pop(key)
             ledger.closed(connection)
+            self._vanished[key] = (now, ledger, connection)
+            if len(self._vanished) > _WAITING:
+                self._vanished.popitem(last=False)
         self._missed = missed
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from frp_wrapper.metering import passive
 from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
 from tests.integration.conftest import eventually
@@ -130,6 +131,47 @@ def test_thousands_of_closes(meter: PassiveMeter, ledger: Ledger) -> None:
     eventually(lambda: not ledger.connections())
     assert (meter.lost_events, meter.unnamed_dropped) == (0, 0)
     assert moved(ledger) == (2 * sent, sent, count)
+
+
+def test_news_that_come_late(meter: PassiveMeter, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last numbers of a socket that already counts as closed, for want of news, are counted when they come."""
+    monkeypatch.setattr(passive, "_LATE", 0.0)
+    ours, theirs = pair("127.0.0.1")
+    meter.watch(ours.getpeername()[1])
+    name(ours, meter, ledger)
+    with meter._lock:
+        exchange(ours, theirs)
+        ours.close()
+        theirs.close()
+        time.sleep(0.1)
+        for _ in range(2):
+            meter._dump()
+            time.sleep(0.01)
+        assert not ledger.connections()
+        assert moved(ledger) == (0, 0, 1)
+    eventually(lambda: moved(ledger) == (RECEIVED, SENT, 1))
+
+
+def test_a_port_that_is_used_again(meter: PassiveMeter, ledger: Ledger) -> None:
+    """A connection from the port of one before, whose end has not been read yet, takes nothing from it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        meter.watch(listener.getsockname()[1])
+        port = 0
+        with meter._lock:  # so that the news of the first are not read before the second has been named
+            for _ in range(2):
+                ours = socket.socket()
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                ours.bind(("127.0.0.1", port))
+                port = ours.getsockname()[1]
+                ours.connect(listener.getsockname())
+                theirs, _ = listener.accept()
+                name(ours, meter, ledger)
+                exchange(ours, theirs)
+                reset(theirs)  # which leaves the port free at once
+                ours.close()
+                time.sleep(0.05)
+    eventually(lambda: not ledger.connections())
+    assert moved(ledger) == (2 * RECEIVED, 2 * SENT, 2)
 
 
 def test_the_kernel_drops_news(meter: PassiveMeter, ledger: Ledger) -> None:
