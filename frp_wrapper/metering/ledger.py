@@ -28,11 +28,13 @@ class Totals:
 class LiveConnection:
     """An open connection in the books; its numbers only grow."""
 
-    __slots__ = ("local_address", "opened_at", "received", "sent")
+    __slots__ = ("cookie", "local_address", "opened_at", "received", "sent")
 
     def __init__(self, local_address: str, opened_at: datetime) -> None:
         self.local_address = local_address
         self.opened_at = opened_at
+        self.cookie: int | None = None
+        """The kernel's own number for its socket; None: not known yet."""
         self.sent = 0
         self.received = 0
 

@@ -100,12 +100,10 @@ class PassiveMeter:
         except ValueError:
             return
         with self._lock:
-            if key in self._open or key in self._vanished:
-                self._drain_events()  # the kernel uses the port again: it has told of the end of the one before
-            before = self._open.pop(key, None)
-            self._vanished.pop(key, None)
-            if before is not None:  # its end was missed
-                before[0].closed(before[1])
+            if (
+                key in self._open
+            ):  # the kernel uses the port again, and tells of the end of the one before soon
+                self._close_without_its_end(key)
             waiting = self._unnamed.pop(key, None)
             self._open[key] = (ledger, connection)
             if waiting is not None:
@@ -159,13 +157,28 @@ class PassiveMeter:
                 continue
             if sample is None:
                 return
-            if sample.key in self._open:
-                self._on_closed(sample)
-            elif sample.key in self._vanished:
+            if self._is_of_a_vanished_one(sample):
                 _, ledger, connection = self._vanished.pop(sample.key)
                 ledger.amend(connection, sent=sample.received, received=sample.sent)
+            elif sample.key in self._open:
+                self._on_closed(sample)
             elif sample.key.destination_port in self._ports:
                 self._hold(sample)
+
+    def _is_of_a_vanished_one(self, sample: Sample) -> bool:
+        """Say whether an end is that of a connection which counts as closed already, not of a later one with its port."""
+        if sample.key not in self._vanished:
+            return False
+        later = self._open.get(sample.key)
+        return later is None or later[1].cookie != sample.cookie
+
+    def _close_without_its_end(self, key: SocketKey) -> None:
+        ledger, connection = self._open.pop(key)
+        ledger.closed(connection)
+        self._vanished[key] = (time.monotonic(), ledger, connection)
+        self._vanished.move_to_end(key)
+        if len(self._vanished) > _WAITING:
+            self._vanished.popitem(last=False)
 
     def _on_closed(self, sample: Sample) -> None:
         ledger, connection = self._open.pop(sample.key)
@@ -198,6 +211,7 @@ class PassiveMeter:
             entry = self._open.get(sample.key)
             if entry is not None:
                 seen.add(sample.key)
+                entry[1].cookie = sample.cookie
                 entry[0].moved(entry[1], sent=sample.received, received=sample.sent)
         self._dumped_at = time.monotonic()
         self._close_vanished(seen)
@@ -208,11 +222,7 @@ class PassiveMeter:
         missed = {key: self._missed.get(key, now) for key in self._open.keys() - seen}
         for key in [key for key, since in missed.items() if now - since > _LATE]:
             del missed[key]
-            ledger, connection = self._open.pop(key)
-            ledger.closed(connection)
-            self._vanished[key] = (now, ledger, connection)
-            if len(self._vanished) > _WAITING:
-                self._vanished.popitem(last=False)
+            self._close_without_its_end(key)
         self._missed = missed
 
 
