@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from frp_wrapper.sidecar.relay import Gate, News
 
 _MAX_HEADER = 4096
+_ANY_END = select.EPOLLRDHUP | select.EPOLLHUP if hasattr(select, "epoll") else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Desk:
     """What all connections of one relay thread work with: counters, a buffer, pipes."""
 
     slots: Slots
-    buffer: bytearray
+    buffer: memoryview
     pipes: PipePool
     news: News
 
@@ -42,7 +44,7 @@ class Link:
     """
 
     __slots__ = (
-        "_closed_at", "_connect_seconds", "_down", "_error", "_head", "_news", "_opened_at", "_received", "_sent", "_slots", "_up", "_visitor",
+        "_closed_at", "_connect_seconds", "_descriptor", "_down", "_error", "_head", "_news", "_opened_at", "_received", "_sent", "_slots", "_up", "_visitor",
         "closed", "counted", "gate", "incoming", "outgoing", "peer",
     )  # fmt: skip
 
@@ -64,6 +66,8 @@ class Link:
         self._news = desk.news
         self._up = Pump(incoming, outgoing, desk.buffer, desk.pipes)
         self._down = Pump(outgoing, incoming, desk.buffer, desk.pipes)
+        self._down.writable = True  # nothing has been sent to it
+        self._descriptor = incoming.fileno()
         self._head: bytes | None = b""
         """What has come of the PROXY header; None: it has been dealt with."""
         self._visitor: str | None = None
@@ -92,15 +96,29 @@ class Link:
         end = self.incoming if descriptor == self.incoming.fileno() else self.outgoing
         return os.strerror(end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
-    def mark(self, descriptor: int, *, readable: bool, writable: bool) -> None:
-        """Note what epoll says of one of the sockets."""
-        reading, writing = (
-            (self._up, self._down) if descriptor == self.incoming.fileno() else (self._down, self._up)
-        )
-        reading.readable |= readable
-        writing.writable |= writable
-        if writable and self._connect_seconds is None and writing is self._up:
-            self._connect_seconds = time.time() - self._opened_at
+    def on_event(self, descriptor: int, events: int) -> bool:
+        """Move what can be moved since epoll reported ``events`` of one of the sockets; True: see `advance`.
+
+        Raises:
+            OSError: One of the sockets failed.
+        """
+        up, down = self._up, self._down
+        reading, writing = (up, down) if descriptor == self._descriptor else (down, up)
+        if events & _ANY_END:
+            reading.readable = reading.ending = True
+        elif events & select.EPOLLIN:
+            reading.readable = True
+        if events & select.EPOLLOUT and not writing.writable:
+            writing.writable = True
+            if writing is up and self._connect_seconds is None:
+                self._connect_seconds = time.time() - self._opened_at
+            return self.advance()
+        if self._head is not None:
+            return self.advance()
+        try:
+            return reading.run()
+        finally:
+            self._account()
 
     def advance(self) -> bool:
         """Move what can be moved, and count it; True when there is more to do at once.
@@ -176,17 +194,17 @@ class Link:
         self._up.moved += len(head) - size
 
     def _account(self) -> None:
-        received, self._up.moved = self._up.moved, 0
-        sent, self._down.moved = self._down.moved, 0
+        received, sent = self._up.moved, self._down.moved
         if not (received or sent) or not self.counted:
             return
+        self._up.moved = self._down.moved = 0
         self._received += received
         self._sent += sent
-        self._add(Field.BYTES_RECEIVED, received)
-        self._add(Field.BYTES_SENT, sent)
+        if self.gate.is_open:
+            self._slots.moved(self.gate.slot, sent=sent, received=received)
 
     def _add(self, field: Field, amount: int) -> None:
         gate = self.gate
-        if gate.is_open and amount:
+        if gate.is_open:
             self._slots.add(gate.slot, field, amount)
             self._slots.write(gate.slot, Field.LAST_ACTIVITY, time.time_ns())

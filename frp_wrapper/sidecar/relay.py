@@ -94,7 +94,7 @@ class Relay:
         self._links: dict[int, Link] = {}
         self._busy: deque[Link] = deque()
         self.news = News()
-        self._desk = Desk(slots, bytearray(BUFFER), PipePool(), self.news)
+        self._desk = Desk(slots, memoryview(bytearray(BUFFER)), PipePool(), self.news)
         self._epoll = select.epoll()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._epoll.register(self._wake_read, select.EPOLLIN)
@@ -118,6 +118,7 @@ class Relay:
         address = socket.getaddrinfo(*target, type=socket.SOCK_STREAM)[0][4]
         listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         listener.setblocking(False)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits this
         gate = Gate(name, listener, (str(address[0]), int(address[1])), slot, proxy_protocol)
         self._slots.write(slot, Field.OPEN, 0)
         with self._lock:
@@ -186,14 +187,12 @@ class Relay:
 
     def _connect(self, gate: Gate, incoming: socket.socket, peer: str) -> None:
         try:
-            outgoing = socket.socket(gate.family, socket.SOCK_STREAM)
+            outgoing = socket.socket(gate.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as exc:
             self._refuse(gate, incoming, str(exc.strerror))
             return
-        for end in (incoming, outgoing):
-            end.setblocking(False)
-            with contextlib.suppress(OSError):  # the peer may be gone already; its events tell
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        incoming.setblocking(False)
         code = outgoing.connect_ex(gate.target)
         if code not in (0, errno.EINPROGRESS):
             outgoing.close()
@@ -218,12 +217,12 @@ class Relay:
             by_service = descriptor == link.outgoing.fileno()
             self._fail(link, link.error_of(descriptor), by_service=by_service)
             return
-        link.mark(
-            descriptor,
-            readable=bool(events & (select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP)),
-            writable=bool(events & select.EPOLLOUT),
-        )
-        self._advance(link)
+        try:
+            more = link.on_event(descriptor, events)
+        except OSError as exc:
+            self._fail(link, exc.strerror or str(exc), by_service=False)
+            return
+        self._after(link, more)
 
     def _advance(self, link: Link) -> None:
         try:
@@ -231,6 +230,9 @@ class Relay:
         except OSError as exc:
             self._fail(link, exc.strerror or str(exc), by_service=False)
             return
+        self._after(link, more)
+
+    def _after(self, link: Link, more: bool) -> None:
         if link.done:
             self._close(link, None)
         elif more:

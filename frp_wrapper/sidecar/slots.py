@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import time
 from enum import IntEnum
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Field(IntEnum):
     """Nanoseconds since the epoch; 0: nothing yet."""
 
 
+_SENT, _RECEIVED, _ACTIVITY = int(Field.BYTES_SENT), int(Field.BYTES_RECEIVED), int(Field.LAST_ACTIVITY)
 _WORDS = 8
 """A slot is one cache line."""
 
@@ -51,6 +53,13 @@ class Slots:
     def add(self, slot: int, field: Field, amount: int) -> None:
         """Add to one number; only one thread of one process may write."""
         self._words[slot * _WORDS + field] += amount
+
+    def moved(self, slot: int, *, sent: int, received: int) -> None:
+        """Add bytes that have moved just now, as `add` does."""
+        words, start = self._words, slot * _WORDS
+        words[start + _SENT] += sent
+        words[start + _RECEIVED] += received
+        words[start + _ACTIVITY] = time.time_ns()
 
     def write(self, slot: int, field: Field, value: int) -> None:
         """Set one number."""
