@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from frp_wrapper.sidecar.proxy_protocol import read_header
 from frp_wrapper.sidecar.pump import PipePool, Pump
-from frp_wrapper.sidecar.slots import Field, Slots
+from frp_wrapper.sidecar.slots import Slots
 
 if TYPE_CHECKING:
     from frp_wrapper.sidecar.relay import Gate, News
 
 _MAX_HEADER = 4096
-_ANY_END = select.EPOLLRDHUP | select.EPOLLHUP if hasattr(select, "epoll") else 0
+_ENDS = select.EPOLLRDHUP | select.EPOLLHUP if hasattr(select, "epoll") else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,21 @@ class Link:
         return os.strerror(end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def on_event(self, descriptor: int, events: int) -> bool:
-        """Move what can be moved since epoll reported ``events`` of one of the sockets; True: see `advance`.
+        """Move what can be moved since epoll reported ``events`` of one of the sockets, and count it.
+
+        Args:
+            descriptor: That of the socket.
+            events: 0 to go on where this stopped for the others to have their turn.
+
+        Returns:
+            Whether there is more to do at once.
 
         Raises:
             OSError: One of the sockets failed.
         """
         up, down = self._up, self._down
         reading, writing = (up, down) if descriptor == self._descriptor else (down, up)
-        if events & _ANY_END:
+        if events & _ENDS:
             reading.readable = reading.ending = True
         elif events & select.EPOLLIN:
             reading.readable = True
@@ -112,34 +119,29 @@ class Link:
             writing.writable = True
             if writing is up and self._connect_seconds is None:
                 self._connect_seconds = time.time() - self._opened_at
-            return self.advance()
-        if self._head is not None:
-            return self.advance()
-        try:
-            return reading.run()
-        finally:
-            self._account()
+        elif events and self._head is None:
+            return self._run(reading, writing)
+        return self._advance()
 
-    def advance(self) -> bool:
-        """Move what can be moved, and count it; True when there is more to do at once.
+    def _advance(self) -> bool:
+        if self._head is not None and self._up.readable:
+            self._read_head()
+        more = self._head is None and self._run(self._up, self._down)
+        return self._run(self._down, self._up) or more
 
-        Raises:
-            OSError: One of the sockets failed.
-        """
+    def _run(self, pump: Pump, other: Pump) -> bool:
         try:
-            if self._head is not None and self._up.readable:
-                self._read_head()
-            more = self._head is None and self._up.run()
-            return self._down.run() or more
+            return pump.run(last=other.finished)
         finally:
-            self._account()
+            if pump.moved:
+                self._account()
 
     def count(self) -> None:
         """Take this connection for a visitor's."""
         if not self.counted:
             self.counted = True
-            self._add(Field.CONNECTIONS, 1)
-            self._add(Field.OPEN, 1)
+            if self.gate.is_open:
+                self._slots.opened(self.gate.slot)
             news = self._news
             if news.wants_opened:
                 news.add(self.gate.name, "opened", self.describe())
@@ -155,8 +157,8 @@ class Link:
         self._down.close()
         self.incoming.close()
         self.outgoing.close()
-        if self.counted:
-            self._add(Field.OPEN, -1)
+        if self.counted and self.gate.is_open:
+            self._slots.closed(self.gate.slot)
 
     def describe(self) -> dict[str, Any]:
         """Give what is known of it; times are seconds since the epoch."""
@@ -194,17 +196,11 @@ class Link:
         self._up.moved += len(head) - size
 
     def _account(self) -> None:
-        received, sent = self._up.moved, self._down.moved
-        if not (received or sent) or not self.counted:
+        received, self._up.moved = self._up.moved, 0
+        sent, self._down.moved = self._down.moved, 0
+        if not self.counted:
             return
-        self._up.moved = self._down.moved = 0
         self._received += received
         self._sent += sent
         if self.gate.is_open:
             self._slots.moved(self.gate.slot, sent=sent, received=received)
-
-    def _add(self, field: Field, amount: int) -> None:
-        gate = self.gate
-        if gate.is_open:
-            self._slots.add(gate.slot, field, amount)
-            self._slots.write(gate.slot, Field.LAST_ACTIVITY, time.time_ns())

@@ -102,10 +102,13 @@ class Pump:
         """Queue bytes ahead of all others, before the first `run`."""
         self._rest = data
 
-    def run(self) -> bool:
+    def run(self, *, last: bool) -> bool:
         """Move what can be moved; True when there is more to do at once.
 
         Nothing is read before it can be written: what waits, waits in the kernel.
+
+        Args:
+            last: The other direction has finished: both sockets will be closed after this one, which tells the sink.
 
         Raises:
             OSError: One of the sockets failed.
@@ -129,7 +132,8 @@ class Pump:
             self._return_pipe()
         if self.ended and not self.finished:
             self.finished = True
-            self.sink.shutdown(socket.SHUT_WR)
+            if not last:
+                self.sink.shutdown(socket.SHUT_WR)
         return False
 
     def close(self) -> None:

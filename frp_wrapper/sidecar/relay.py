@@ -169,7 +169,7 @@ class Relay:
             for _ in range(len(self._busy)):
                 link = self._busy.popleft()
                 if not link.closed:
-                    self._advance(link)
+                    self._serve(link, link.incoming.fileno(), 0)
         self._close_all()
 
     def _accept(self, gate: Gate) -> None:
@@ -218,25 +218,12 @@ class Relay:
             self._fail(link, link.error_of(descriptor), by_service=by_service)
             return
         try:
-            more = link.on_event(descriptor, events)
+            if link.on_event(descriptor, events):
+                self._busy.append(link)
+            elif link.done:
+                self._close(link, None)
         except OSError as exc:
             self._fail(link, exc.strerror or str(exc), by_service=False)
-            return
-        self._after(link, more)
-
-    def _advance(self, link: Link) -> None:
-        try:
-            more = link.advance()
-        except OSError as exc:
-            self._fail(link, exc.strerror or str(exc), by_service=False)
-            return
-        self._after(link, more)
-
-    def _after(self, link: Link, more: bool) -> None:
-        if link.done:
-            self._close(link, None)
-        elif more:
-            self._busy.append(link)
 
     def _fail(self, link: Link, why: str, *, by_service: bool) -> None:
         """Pass an abort on as an abort: a reset must not look like a clean end to the other side."""

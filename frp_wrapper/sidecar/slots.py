@@ -20,7 +20,8 @@ class Field(IntEnum):
     """Nanoseconds since the epoch; 0: nothing yet."""
 
 
-_SENT, _RECEIVED, _ACTIVITY = int(Field.BYTES_SENT), int(Field.BYTES_RECEIVED), int(Field.LAST_ACTIVITY)
+_SENT, _RECEIVED, _CONNECTIONS, _, _OPEN, _ACTIVITY = map(int, Field)
+"""Plain numbers: those of an enumeration take longer to look up than to add."""
 _WORDS = 8
 """A slot is one cache line."""
 
@@ -53,6 +54,19 @@ class Slots:
     def add(self, slot: int, field: Field, amount: int) -> None:
         """Add to one number; only one thread of one process may write."""
         self._words[slot * _WORDS + field] += amount
+
+    def opened(self, slot: int) -> None:
+        """Add a connection that has begun just now, as `add` does."""
+        words, start = self._words, slot * _WORDS
+        words[start + _CONNECTIONS] += 1
+        words[start + _OPEN] += 1
+        words[start + _ACTIVITY] = time.time_ns()
+
+    def closed(self, slot: int) -> None:
+        """Take off a connection that has ended just now, as `add` does."""
+        words, start = self._words, slot * _WORDS
+        words[start + _OPEN] -= 1
+        words[start + _ACTIVITY] = time.time_ns()
 
     def moved(self, slot: int, *, sent: int, received: int) -> None:
         """Add bytes that have moved just now, as `add` does."""
