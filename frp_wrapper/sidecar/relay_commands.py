@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+
 from frp_wrapper.sidecar.relay import Relay
 from frp_wrapper.sidecar.slots import Slots
 from frp_wrapper.sidecar.wire import Message
@@ -15,6 +18,7 @@ def execute(relay: Relay | None, message: Message) -> tuple[Relay | None, Messag
     """
     if message["op"] == "relay_open":
         if relay is None:
+            _allow_descriptors()
             relay = Relay(Slots(message["counters"], message["slots"]))
         host, port = message["target"]
         bound = relay.open(
@@ -34,3 +38,10 @@ def execute(relay: Relay | None, message: Message) -> tuple[Relay | None, Messag
         return relay, {}
     name = message["name"]
     return relay, {"open": relay.connections(name), "recent": relay.recent(name)}
+
+
+def _allow_descriptors() -> None:
+    """Have all descriptors that the system grants: a connection takes two, and 1,024 are the usual limit at first."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):  # macOS grants less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
