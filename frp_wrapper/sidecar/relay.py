@@ -92,7 +92,7 @@ class Relay:
         self._gates: dict[str, Gate] = {}
         self._listeners: dict[int, Gate] = {}
         self._links: dict[int, Link] = {}
-        self._busy: deque[Link] = deque()
+        self._busy: set[Link] = set()
         self.news = News()
         self._desk = Desk(slots, memoryview(bytearray(BUFFER)), PipePool(), self.news)
         self._epoll = select.epoll()
@@ -159,18 +159,27 @@ class Relay:
         os.close(self._wake_write)
 
     def _run(self) -> None:
+        poll, links, serve = self._epoll.poll, self._links, self._serve
         while not self._stopping:
-            for descriptor, events in self._epoll.poll(0 if self._busy else None, _EVENTS):
-                link = self._links.get(descriptor)
+            asking = []
+            for descriptor, events in poll(0 if self._busy else None, _EVENTS):
+                link = links.get(descriptor)
                 if link is not None:
-                    self._serve(link, descriptor, events)
+                    serve(link, descriptor, events)
                 elif (gate := self._listeners.get(descriptor)) is not None:
-                    self._accept(gate)
-            for _ in range(len(self._busy)):
-                link = self._busy.popleft()
-                if not link.closed:
-                    self._serve(link, link.incoming.fileno(), 0)
+                    asking.append(gate)
+            if self._busy:
+                self._go_on()
+            for gate in asking:  # now: a new socket may get a descriptor of which events were still to come
+                self._accept(gate)
         self._close_all()
+
+    def _go_on(self) -> None:
+        """Serve those that had more to do than fits in one turn."""
+        links, self._busy = self._busy, set()
+        for link in links:
+            if not link.closed:
+                self._serve(link, link.incoming.fileno(), 0)
 
     def _accept(self, gate: Gate) -> None:
         for _ in range(_ACCEPTS):
@@ -219,7 +228,7 @@ class Relay:
             return
         try:
             if link.on_event(descriptor, events):
-                self._busy.append(link)
+                self._busy.add(link)
             elif link.done:
                 self._close(link, None)
         except OSError as exc:
