@@ -1,11 +1,11 @@
 """Metering by the kernel's counters: what it costs, and whether it sees all.  ``python -m benchmarks.passive``
 
 *Dumps*: ten thousand idle connections to one service. The meter brings its books to the present, beside a dump that is
-received but not read, and ``ss -tin``, whose words about the same sockets are received but not read either; CPU time, in
-turns, eleven rounds, medians.
+received but not read, and ``ss -tin``, whose lines about the same sockets are searched for addresses and counters; CPU
+time, that of ss included, in turns, eleven rounds, medians.
 
 *Through real frp*: one client with two tunnels to services of their own, one metered, one not; the load is in C, each
-sample half a second, in turns, the order shuffled in each of 25 rounds, medians. *Short connections* are counted by
+sample 0.3 seconds, in turns, the order shuffled in each of 60 rounds, medians. *Short connections* are counted by
 the load, which knows how many bytes went through each: the share is that of connections, and of bytes, that the tunnel's
 numbers have.
 """
@@ -16,6 +16,7 @@ import contextlib
 import json
 import math
 import random
+import re
 import resource
 import shutil
 import socket
@@ -38,10 +39,12 @@ from frp_wrapper.metering.passive import PassiveMeter
 
 SOCKETS = 10_000
 DUMPS = 11
-ROUNDS = 25
-SECONDS = 0.5
+ROUNDS = 60
+SECONDS = 0.3
 TO_VISITOR, FROM_VISITOR = 64, 65
 """Payload bytes of a short connection."""
+SS_ADDRESSES = re.compile(rb"ESTAB +\d+ +\d+ +(\S+) +(\S+)")
+SS_COUNTERS = re.compile(rb"bytes_acked:(\d+) bytes_received:(\d+)")
 LOADS = {"pull": 8, "ping": 1}
 """What goes through frp, and by how many clients; bulk comes from the service, as frp passes on no half-close."""
 
@@ -67,13 +70,20 @@ def dump_rows(load: Path) -> list[Row]:
     with service(load) as port, started([str(load), "hold", str(port), str(count)]) as clients:
         words(clients)
         with following(clients.pid, port) as meter:
-            ways = {"ours": refreshing(meter), "bare": bare(port), "ss": printing(port)}
+            ways = {"ours": refreshing(meter), "bare": bare(port), "ss": printing(port, count)}
             taken = in_turns({name: way for name, way in ways.items() if way is not None})
     mine, what = taken["ours"], f"passive: dump of {count:,} sockets"
     theirs = taken.get("ss")
     return [
         Row(what, mine, "ms", "the kernel's part of it", taken["bare"], times=1 / 1.3),
-        Row(what, mine, "ms", "ss -tin" if theirs else "ss: not installed", theirs, times=5),
+        Row(
+            what,
+            mine,
+            "ms",
+            "ss -tin, its lines searched" if theirs else "ss: not installed",
+            theirs,
+            times=5,
+        ),
     ]
 
 
@@ -119,13 +129,15 @@ def bare(port: int) -> Callable[[], float]:
     return run
 
 
-def printing(port: int) -> Callable[[], float] | None:
+def printing(port: int, count: int) -> Callable[[], float] | None:
     if shutil.which("ss") is None:
         return None
 
     def run() -> float:
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.thread_time()
-        subprocess.run(["ss", "-tinH", "dport", "=", f":{port}"], stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(["ss", "-tinH", "dport", "=", f":{port}"], stdout=subprocess.PIPE, check=True)
+        addresses, counters = SS_ADDRESSES.findall(done.stdout), SS_COUNTERS.findall(done.stdout)
+        assert len(addresses) == len(counters) == count
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         ss = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         return ss + time.thread_time() - began
@@ -200,7 +212,7 @@ def through_frp(load: Path, ports: dict[str, int]) -> Results:
     for _ in range(ROUNDS):
         for kind, clients in LOADS.items():
             for name in chance.sample(sorted(ports), len(ports)):
-                wait_for_quiet(2.0, look=0.1)
+                wait_for_quiet(0.5, look=0.05)
                 results.setdefault((kind, name), []).append(run(load, kind, ports[name], clients))
     return results
 

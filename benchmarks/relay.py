@@ -3,8 +3,8 @@
 Load, service and relays are processes of their own on loopback; the load is in C (`native/load.c`), touches no payload,
 and fails when a byte is lost. All relays run all the time and are measured in turns: seven rounds of half a second, the
 order shuffled in each, each sample after the machine has become quiet, and again when others took part of it. Numbers are
-medians. In bulk and for connections the relay has a core, load and service the other; pings share one, where the time of
-a round trip is what the path costs and not what it takes to wake another core.
+medians, of samples that nobody disturbed where there are three. In bulk and for connections the relay has a core, load
+and service the other; pings share one, where a round trip takes what the path costs and not what it takes to wake a core.
 
 Ours is measured as users have it, in the sidecar of a host process, with its counters in shared memory. The least that
 is possible is `native/relay.c`, which counts nothing.
@@ -34,12 +34,12 @@ ROUNDS = 7
 SECONDS = 0.5
 FOREIGN = 0.1
 """Seconds of CPU time: others may not take more during a sample."""
-TRIES = 3
-PATIENCE = 3.0
+TRIES, ENOUGH = 2, 3
+PATIENCE = 2.0
 """Seconds to wait for the machine to be quiet."""
 C, HAPROXY, STREAMS = "splice relay in C", "haproxy, splice", "asyncio streams"
 PEERS = {"c": C, "haproxy": HAPROXY, "streams": STREAMS}
-IDLE = 1500
+IDLE = 4000
 """Connections that are held to see what one takes."""
 
 
@@ -64,6 +64,8 @@ class Sample(NamedTuple):
     p50: float
     p99: float
     cpu: float
+    clean: bool = True
+    """Nobody else was at work meanwhile."""
 
 
 BULK, PING, CONNECT = Load("bulk", 8, 1), Load("ping", 1, 0), Load("connect", 16, 1)
@@ -93,8 +95,6 @@ class Lane:
         self.service = service
         self.target = target
         self.relays = relays
-        self.disturbed = 0
-        """Samples during which others were at work, however often they were taken."""
 
     def sample(self, name: str, load: Load) -> Sample:
         """Measure one relay once; again when others were at work meanwhile."""
@@ -107,8 +107,7 @@ class Lane:
             sample = self._run(peer, load)
             if machine_seconds() - own_seconds() - before <= FOREIGN:
                 return sample
-        self.disturbed += 1
-        return sample
+        return sample._replace(clean=False)
 
     def _run(self, peer: Peer, load: Load) -> Sample:
         command = [str(part) for part in (self.load, load.kind, peer.port, load.clients, SECONDS)]
@@ -167,68 +166,62 @@ def measure(lane: Lane) -> Samples:
     return samples
 
 
+def gigabytes(sample: Sample) -> float:
+    return sample.bytes / sample.seconds / 1e9
+
+
+def cpu(sample: Sample) -> float:
+    return sample.cpu / sample.bytes * 1e9
+
+
+def rate(sample: Sample) -> float:
+    return sample.count / sample.seconds
+
+
 def against(
     samples: Samples, load: Load, what: str, unit: str, value: Value, **aims: float | None
 ) -> Iterator[Row]:
-    """Give a row for each peer that there is an aim for."""
-
-    def middle(name: str) -> float | None:
-        found = samples.get((load, name))
-        return statistics.median(map(value, found)) if found else None
-
-    mine = middle("ours")
+    """Give a row for each peer; None: there is no aim against it."""
+    mine = middle(samples, load, "ours", value)
     assert mine is not None
     for key, times in aims.items():
         peer = PEERS[key]
-        theirs = middle(peer)
+        theirs = middle(samples, load, peer, value)
         shown = peer if theirs is not None else f"{peer}: not installed"
         yield Row(what, mine, unit, shown, theirs, times=times, more_is_better=unit.endswith("/s"))
 
 
+def middle(samples: Samples, load: Load, name: str, value: Value) -> float | None:
+    """Give the median of what was measured, without samples that others disturbed where enough are left."""
+    found = samples.get((load, name), [])
+    clean = [sample for sample in found if sample.clean]
+    chosen = clean if len(clean) >= ENOUGH else found
+    return statistics.median(map(value, chosen)) if chosen else None
+
+
 def busy_host(samples: Samples) -> Row:
-    late = [statistics.median(sample.p99 for sample in samples[load, "ours"]) for load in (PING_BUSY, PING)]
-    return Row("relay: ping, p99, host computes", late[0], "µs", "host does not", late[1], times=1 / 1.2)
+    busy, idle = (middle(samples, load, "ours", lambda sample: sample.p99) for load in (PING_BUSY, PING))
+    assert busy is not None
+    return Row("relay: ping, p99, host computes", busy, "µs", "host does not", idle, times=1 / 1.2)
 
 
 def rows() -> list[Row]:
     with lane() as found:
         if found is None:
             return [Row("relay", math.nan, "", "gcc: not installed", times=1)]
-        samples = measure(found)
-        if found.disturbed:
-            print(f"(others were at work during {found.disturbed} samples)", file=sys.stderr)
-        kilobytes, descriptors = found.idle()
+        samples, (kilobytes, descriptors) = measure(found), found.idle()
+    disturbed = [sample for taken in samples.values() for sample in taken if not sample.clean]
+    if disturbed:
+        print(f"(others were at work during {len(disturbed)} samples)", file=sys.stderr)
     return [
         *against(
-            samples,
-            BULK,
-            "relay: bulk, 8 connections",
-            "GB/s",
-            lambda sample: sample.bytes / sample.seconds / 1e9,
-            c=0.85,
-            haproxy=1.3,
-            streams=3,
+            samples, BULK, "relay: bulk, 8 connections", "GB/s", gigabytes, c=0.85, haproxy=1.3, streams=3
         ),
-        *against(
-            samples,
-            BULK,
-            "relay: CPU of bulk",
-            "s/GB",
-            lambda sample: sample.cpu / sample.bytes * 1e9,
-            c=1 / 1.2,
-            haproxy=None,
-        ),
+        *against(samples, BULK, "relay: CPU of bulk", "s/GB", cpu, c=1 / 1.2, haproxy=None),
         *against(samples, PING, "relay: ping, p50", "µs", lambda sample: sample.p50, c=None, haproxy=1),
         busy_host(samples),
         *against(
-            samples,
-            CONNECT,
-            "relay: connections, 16 at once",
-            "1/s",
-            lambda sample: sample.count / sample.seconds,
-            c=None,
-            haproxy=0.9,
-            streams=None,
+            samples, CONNECT, "relay: connections, 16 at once", "1/s", rate, c=None, haproxy=0.9, streams=None
         ),
         Row("relay: memory of an idle connection", kilobytes, "KB", at_most=1.5),
         Row("relay: descriptors of an idle connection", descriptors, "", at_most=2),

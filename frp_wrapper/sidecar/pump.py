@@ -152,9 +152,8 @@ class Pump:
             self._end()
             return
         self.moved += size
-        if size == BUFFER:
-            self._bulk = True
-        elif not self.ending:  # there was no more; what comes from now on raises an edge
+        self._bulk = size == BUFFER
+        if not (self._bulk or self.ending):  # there was no more; what comes from now on raises an edge
             self.readable = False
         try:
             sent = self.sink.send(self._buffer[:size])
