@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from frp_wrapper.sidecar.relay import Gate, News
 
 _MAX_HEADER = 4096
-_ENDS = select.EPOLLRDHUP | select.EPOLLHUP if hasattr(select, "epoll") else 0
+_IN = _OUT = _ENDS = 0
+if hasattr(select, "epoll"):
+    _IN, _OUT, _ENDS = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP | select.EPOLLHUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +111,20 @@ class Link:
         Raises:
             OSError: One of the sockets failed.
         """
-        up, down = self._up, self._down
-        reading, writing = (up, down) if descriptor == self._descriptor else (down, up)
+        if descriptor == self._descriptor:
+            reading, writing = self._up, self._down
+        else:
+            reading, writing = self._down, self._up
         if events & _ENDS:
             reading.readable = reading.ending = True
-        elif events & select.EPOLLIN:
+        elif events & _IN:
             reading.readable = True
-        if events & select.EPOLLOUT and not writing.writable:
+        if not writing.writable and events & _OUT:
             writing.writable = True
-            if writing is up and self._connect_seconds is None:
+            if writing is self._up and self._connect_seconds is None:
                 self._connect_seconds = time.time() - self._opened_at
-        elif events and self._head is None:
-            return self._run(reading, writing)
+        elif events and self._head is None:  # which concerns one direction
+            return reading.writable and self._run(reading, writing)
         return self._advance()
 
     def _advance(self) -> bool:
@@ -131,7 +135,7 @@ class Link:
 
     def _run(self, pump: Pump, other: Pump) -> bool:
         try:
-            return pump.run(last=other.finished)
+            return pump.run(other.finished)
         finally:
             if pump.moved:
                 self._account()
@@ -203,4 +207,4 @@ class Link:
         self._received += received
         self._sent += sent
         if self.gate.is_open:
-            self._slots.moved(self.gate.slot, sent=sent, received=received)
+            self._slots.moved(self.gate.slot, sent, received)

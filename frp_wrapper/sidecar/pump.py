@@ -102,7 +102,7 @@ class Pump:
         """Queue bytes ahead of all others, before the first `run`."""
         self._rest = data
 
-    def run(self, *, last: bool) -> bool:
+    def run(self, last: bool) -> bool:
         """Move what can be moved; True when there is more to do at once.
 
         Nothing is read before it can be written: what waits, waits in the kernel.

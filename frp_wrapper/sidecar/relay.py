@@ -26,8 +26,10 @@ _NEWS = 8192
 """Connections that are noted until the host asks, which it does once a second."""
 _NO_DESCRIPTOR_PAUSE = 0.05
 """Seconds to wait for a descriptor to come free when there is none for a new connection."""
-_EDGES = 0
+_EDGES = _ERROR = _OUTGOING = 0
 if hasattr(select, "epoll"):
+    _OUTGOING = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    _ERROR = select.EPOLLERR
     _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _RESET = struct.pack("ii", 1, 0)
 
@@ -196,7 +198,7 @@ class Relay:
 
     def _connect(self, gate: Gate, incoming: socket.socket, peer: str) -> None:
         try:
-            outgoing = socket.socket(gate.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            outgoing = socket.socket(gate.family, _OUTGOING)
             outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as exc:
             self._refuse(gate, incoming, str(exc.strerror))
@@ -222,7 +224,7 @@ class Relay:
         _reset(incoming)
 
     def _serve(self, link: Link, descriptor: int, events: int) -> None:
-        if events & select.EPOLLERR:
+        if events & _ERROR:
             by_service = descriptor == link.outgoing.fileno()
             self._fail(link, link.error_of(descriptor), by_service=by_service)
             return

@@ -68,7 +68,7 @@ class Slots:
         words[start + _OPEN] -= 1
         words[start + _ACTIVITY] = time.time_ns()
 
-    def moved(self, slot: int, *, sent: int, received: int) -> None:
+    def moved(self, slot: int, sent: int, received: int) -> None:
         """Add bytes that have moved just now, as `add` does."""
         words, start = self._words, slot * _WORDS
         words[start + _SENT] += sent
