@@ -188,12 +188,10 @@ class Dumper:
     ) -> None:
         """Find what has changed. There may be ten thousand sockets, and most are idle: they must cost next to nothing."""
         get, rows = told.get, layout.iter_unpack(self._view[messages.start : messages[-1] + messages.step])
-        changed = [
-            (at, counters) for at, (key, counters) in zip(messages, rows, strict=True) if get(key) != counters
-        ]
+        changed = [(number, counters) for number, (key, counters) in enumerate(rows) if get(key) != counters]
         dump.found += len(messages)
-        for at, counters in changed:
-            sample = _sample(self._buffer, at, messages.step, closed=False)
+        for number, counters in changed:
+            sample = _sample(self._buffer, messages[number], messages.step, closed=False)
             if sample is None or sample.key not in told:
                 dump.found -= 1
             else:

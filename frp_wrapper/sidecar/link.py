@@ -47,7 +47,7 @@ class Link:
 
     __slots__ = (
         "_closed_at", "_connect_seconds", "_descriptor", "_down", "_error", "_head", "_news", "_opened_at", "_received", "_sent", "_slots", "_up", "_visitor",
-        "closed", "counted", "gate", "incoming", "outgoing", "peer",
+        "closed", "counted", "done", "gate", "incoming", "outgoing", "peer",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,8 @@ class Link:
         self.peer = peer
         self.closed = False
         self.counted = False
+        self.done = False
+        """Both directions have come to their end."""
         self._slots = desk.slots
         self._news = desk.news
         self._up = Pump(incoming, outgoing, desk.buffer, desk.pipes)
@@ -87,11 +89,6 @@ class Link:
     def was_connected(self) -> bool:
         """The local service has taken the connection."""
         return self._connect_seconds is not None
-
-    @property
-    def done(self) -> bool:
-        """Both directions have come to their end."""
-        return self._up.finished and self._down.finished
 
     def error_of(self, descriptor: int) -> str:
         """Say why a socket failed."""
@@ -137,6 +134,7 @@ class Link:
         try:
             return pump.run(other.finished)
         finally:
+            self.done = pump.finished and other.finished
             if pump.moved:
                 self._account()
 
