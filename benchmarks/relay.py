@@ -1,7 +1,7 @@
 """The relay beside a splice relay in C, haproxy and asyncio's streams.  ``python -m benchmarks.relay``
 
 Load, service and relays are processes of their own on loopback; the load is in C (`native/load.c`), touches no payload,
-and fails when a byte is lost. All relays run all the time and are measured in turns: seven rounds of half a second, the
+and fails when a byte is lost. All relays run all the time and are measured in turns: nine rounds of half a second, the
 order shuffled in each, each sample after the machine has become quiet, and again when others took part of it. Numbers are
 medians, of samples that nobody disturbed where there are three. In bulk and for connections the relay has a core, load
 and service the other; pings share one, where a round trip takes what the path costs and not what it takes to wake a core.
@@ -30,7 +30,7 @@ from benchmarks.compare import Row, show
 from benchmarks.machine import compiled, cpu_seconds, machine_seconds, own_seconds, pin, wait_for_quiet
 from benchmarks.relay_peers import Peer, haproxy, in_c, ours, started, streams, words
 
-ROUNDS = 7
+ROUNDS = 9
 SECONDS = 0.5
 FOREIGN = 0.1
 """Seconds of CPU time: others may not take more during a sample."""
