@@ -1,6 +1,7 @@
 """All comparisons in one run, ours beside others'.  ``python3 dev.py bench``, or ``python -m benchmarks [NAME ...]``
 
-Takes about a minute, and needs the extra ``bench``. `overhead` and `fuzz_parser` are run alone: they need frp, or long.
+Takes some minutes, most of them for `relay` and `passive`, and needs the extra ``bench``. The others are run alone: they
+take longer, or need a browser.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from importlib import import_module
 
 from benchmarks.compare import show
 
-NAMES = ("parse", "log_calls", "events", "counters", "window", "rates", "quantiles")
+NAMES = ("parse", "log_calls", "events", "counters", "window", "rates", "quantiles", "relay", "passive")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import time
@@ -25,7 +26,10 @@ class Way:
 
 
 class Row(NamedTuple):
-    """A comparison. The aim is ``at_most`` for ours, in the same unit, and a peer that takes ``times`` as long."""
+    """A comparison. The aim is ``at_most`` for ours, in the same unit, and to be ``times`` as good as the peer.
+
+    A peer that could not be measured has no number, and its name says why.
+    """
 
     what: str
     ours: float
@@ -34,10 +38,13 @@ class Row(NamedTuple):
     theirs: float | None = None
     at_most: float | None = None
     times: float | None = None
+    more_is_better: bool = False
 
     @property
     def ratio(self) -> float | None:
-        return None if self.theirs is None else self.theirs / self.ours
+        if self.theirs is None:
+            return None
+        return self.ours / self.theirs if self.more_is_better else self.theirs / self.ours
 
     @property
     def aim(self) -> str:
@@ -45,13 +52,15 @@ class Row(NamedTuple):
         if self.at_most is not None:
             aims.append(f"≤ {self.at_most:g} {self.unit}")
         if self.times is not None:
-            aims.append(f"≥ {self.times:g} x")
+            aims.append(f"≥ {self.times:.3g} x")
         return ", ".join(aims)
 
     @property
     def verdict(self) -> str:
         if not self.aim:
             return ""
+        if math.isnan(self.ours) or (self.times is not None and self.theirs is None):
+            return "not measured"
         missed = (self.at_most is not None and self.ours > self.at_most) or (
             self.times is not None and (self.ratio or 0.0) < self.times
         )
@@ -87,12 +96,12 @@ def _runs(timer: timeit.Timer) -> int:
 
 
 def show(rows: Iterable[Row], *, header: bool = True) -> None:
-    """Print a table; the ratio is how many times as much the other takes."""
+    """Print a table; the ratio is how many times as much the other takes, or as little it gives."""
     if header:
         print(f"{'what':44}{'ours':>10} {'':5}{'beside':34}{'theirs':>10}{'ratio':>8}  {'aim':22}")
     for row in rows:
         theirs = "" if row.theirs is None else f"{row.theirs:.4g}"
-        ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
+        ratio = "" if row.ratio is None else f"{row.ratio:.{1 if row.ratio >= 10 else 2}f}"
         print(
             f"{row.what:44}{row.ours:10.4g} {row.unit:5}{row.peer:34}{theirs:>10}{ratio:>8}  {row.aim:22}{row.verdict}",
             flush=True,

@@ -30,6 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from benchmarks.machine import cpu_seconds, pin, wait_for_quiet
 from frp_wrapper.monitoring.dashboard import MonitoringDashboard
 from tests.monitoring.dashboards import TOKEN, StandIn
 
@@ -92,22 +93,6 @@ def serve_plain(dashboard: MonitoringDashboard, kind: str) -> None:
 
     threading.Thread(target=run, daemon=True).start()
     print(listener.getsockname()[1], flush=True)
-
-
-def pin(core: int) -> None:
-    """Stay on one core, where there are several."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1:
-        os.sched_setaffinity(0, {cores[core % len(cores)]})
-
-
-def wait_for_quiet(seconds: float = 20.0) -> None:
-    """Wait until the other programs of this machine take less than a tenth of a core; else measure all the same."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if psutil.cpu_percent(0.5) / 100 * (psutil.cpu_count() or 1) < 0.1:
-            return
-    print("(the machine is not quiet)", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -179,7 +164,7 @@ def requests(kind: str, tunnels: int, clients: int) -> tuple[float, float, float
     with server(kind, tunnels) as (port, _):
         time.sleep(1.0)
         Load(port, clients).run(0.5)
-        wait_for_quiet()
+        tell_unless_quiet()
         delays = sorted(Load(port, clients).run(SECONDS))
     return len(delays) / SECONDS, delays[len(delays) // 2] * 1e3, delays[int(len(delays) * 0.99)] * 1e3
 
@@ -195,14 +180,19 @@ def viewers(tunnels: int, count: int) -> tuple[float, float, float]:
             epoll.register(stream.fileno(), select.EPOLLIN)
         by_number = {stream.fileno(): stream for stream in streams}
         read(epoll, by_number, 3.0)
-        wait_for_quiet()
+        tell_unless_quiet()
         read(epoll, by_number, 2.0)
-        used, began = cpu(process), time.perf_counter()
+        used, began = cpu_seconds(process.pid), time.perf_counter()
         frames = read(epoll, by_number, 10.0)
         passed = time.perf_counter() - began
-        share = (cpu(process) - used) / passed * 100
+        share = (cpu_seconds(process.pid) - used) / passed * 100
         memory = (process.memory_info().rss - before) / 1e6
     return share, frames / passed / max(count, 1), memory / max(count, 1)
+
+
+def tell_unless_quiet() -> None:
+    if not wait_for_quiet():
+        print("(the machine is not quiet)", file=sys.stderr)
 
 
 def watch(port: int) -> socket.socket:
@@ -226,11 +216,6 @@ def read(epoll: select.epoll, streams: dict[int, socket.socket], seconds: float)
                 raise ConnectionError("the stream has ended")
             deltas += buffer.count(b"event: delta", 0, got)
     return deltas
-
-
-def cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
 
 
 def main(rounds: int) -> None:

@@ -207,7 +207,9 @@ class ForeignMeter:
     def has_connection_to(self, port: int, process: FrpcProcess) -> bool:
         """Say whether a process holds a connection to this port of any machine."""
         with self._lock:
-            made = [one.inode for one in self._dumper.dump([port], ipv6=True) if one.was_made and one.inode]
+            made = [
+                one.inode for one in self._dumper.samples([port], ipv6=True) if one.was_made and one.inode
+            ]
         return bool(made) and not socket_inodes(process.pid).isdisjoint(made)
 
     def forget(self, ledger: Ledger) -> None:
@@ -346,7 +348,7 @@ class ForeignMeter:
                 self._place(sample, is_closed=False)
 
     def _samples(self) -> list[Sample]:
-        return list(self._dumper.dump(self._ports, ipv6=self._ipv6)) if self._ports else []
+        return self._dumper.samples(self._ports, ipv6=self._ipv6) if self._ports else []
 
     def _close_vanished(self, seen: Mapping[SocketKey, int]) -> None:
         """Close what dumps have not shown for a while: its event was lost. The kernel may be late with one under load."""
@@ -418,5 +420,5 @@ def _source(key: SocketKey) -> str:
     """Give the near end as the local service sees it."""
     is_ipv6 = any(key.source[4:])
     address = ipaddress.ip_address(key.source if is_ipv6 else key.source[:4])
-    port = int.from_bytes(key.ports[:2], "big")
+    port = key.source_port
     return f"[{address}]:{port}" if is_ipv6 else f"{address}:{port}"

@@ -12,10 +12,12 @@ import selectors
 import threading
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from frp_wrapper.metering.ledger import Ledger, LiveConnection
 from frp_wrapper.metering.sockdiag import (
+    MAX_FILTERED_PORTS,
     DestroyEvents,
     Dumper,
     LostEventsError,
@@ -30,7 +32,7 @@ _INTERVAL = 1.0
 _FRESH = 0.05
 """Seconds for which a dump is taken for the present."""
 _LATE = 5.0
-"""Seconds for which the kernel's word on a socket that has vanished is waited for before it counts as closed."""
+"""Seconds between looks for sockets that have vanished; the kernel's word on one is waited for until the second."""
 _VERY_LATE = 60.0
 """Seconds after that in which the word still counts."""
 _WAITING = 4096
@@ -52,10 +54,12 @@ class PassiveMeter:
         self._dumper = Dumper()
         self._ports: Counter[int] = Counter()
         self._open: dict[SocketKey, tuple[Ledger, LiveConnection]] = {}
+        self._told: dict[SocketKey, bytes] = {}
+        self._ipv6 = False
         self._unnamed: OrderedDict[SocketKey, tuple[float, Sample]] = OrderedDict()
-        self._missed: dict[SocketKey, float] = {}
+        self._missed: set[SocketKey] = set()
         self._vanished: OrderedDict[SocketKey, tuple[float, Ledger, LiveConnection]] = OrderedDict()
-        self._dumped_at = 0.0
+        self._dumped_at = self._searched_at = 0.0
         self.lost_events = 0
         """Times that the kernel had to drop events; open connections were then found out by a dump."""
         self.unnamed_dropped = 0
@@ -106,6 +110,9 @@ class PassiveMeter:
                 self._close_without_its_end(key)
             waiting = self._unnamed.pop(key, None)
             self._open[key] = (ledger, connection)
+            self._told[key] = b""
+            self._missed.discard(key)
+            self._ipv6 |= any(key.source[4:])
             if waiting is not None:
                 self._on_closed(waiting[1])
 
@@ -204,26 +211,33 @@ class PassiveMeter:
             self._vanished.popitem(last=False)
 
     def _dump(self) -> None:
-        seen = set()
-        ports = {key.destination_port for key in self._open}
-        ipv6 = any(any(key.source[4:]) for key in self._open)
-        for sample in self._dumper.dump(ports, ipv6=ipv6):
-            entry = self._open.get(sample.key)
-            if entry is not None:
-                seen.add(sample.key)
-                entry[1].cookie = sample.cookie
-                entry[0].moved(entry[1], sent=sample.received, received=sample.sent)
+        if len(self._told) > len(self._open):
+            for key in self._told.keys() - self._open.keys():
+                del self._told[key]
+        ports = self._leading_to()
+        dump = self._dumper.dump(ports, self._told, ipv6=self._ipv6)
+        for sample in dump.moved:
+            ledger, connection = self._open[sample.key]
+            connection.cookie = sample.cookie
+            ledger.moved(connection, sent=sample.received, received=sample.sent)
         self._dumped_at = time.monotonic()
-        self._close_vanished(seen)
+        if dump.found < len(self._open) and self._dumped_at - self._searched_at >= _LATE:
+            self._close_vanished(self._dumper.present(ports, ipv6=self._ipv6))
 
-    def _close_vanished(self, seen: set[SocketKey]) -> None:
-        """Close what dumps have not shown for a while: its event was lost, or is late. Under load it may be very late."""
-        now = time.monotonic()
-        missed = {key: self._missed.get(key, now) for key in self._open.keys() - seen}
-        for key in [key for key, since in missed.items() if now - since > _LATE]:
-            del missed[key]
+    def _leading_to(self) -> Collection[int]:
+        """Give ports that all open connections lead to; no others where the kernel could not sort those out for us."""
+        if len(self._ports) <= MAX_FILTERED_PORTS:
+            return self._ports.keys()
+        return {key.destination_port for key in self._open}
+
+    def _close_vanished(self, present: set[SocketKey]) -> None:
+        """Close what two looks have not shown: its event was lost, or is late. Under load it may be very late."""
+        missing = self._open.keys() - present
+        vanished = missing & self._missed
+        for key in vanished:
             self._close_without_its_end(key)
-        self._missed = missed
+        self._missed = missing - vanished
+        self._searched_at = self._dumped_at
 
 
 _shared: PassiveMeter | None = None

@@ -12,11 +12,12 @@ import ipaddress
 import socket
 import struct
 import sys
-from collections.abc import Collection, Iterator
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import NamedTuple
 
-from frp_wrapper.metering.tcp_payload import Counters, counters, payload_of_closed, payload_of_open
+from frp_wrapper.metering.tcp_payload import Counters, counters_of, payload_of_closed, payload_of_open
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
@@ -36,7 +37,7 @@ _SO_ATTACH_FILTER = 26
 _LISTEN = 1 << 10
 _OPEN_STATES = 0xFFF & ~(_TIME_WAIT | _LISTEN)
 """All but TIME_WAIT, whose sockets hold no counters any more, and LISTEN."""
-_MAX_FILTERED_PORTS = 64
+MAX_FILTERED_PORTS = 64
 """More ports than this are sorted out here rather than by the kernel."""
 _SO_RCVBUFFORCE = 33
 _BUFFER, _LARGE_BUFFER = 1 << 20, 16 << 20
@@ -50,20 +51,37 @@ _COOKIE = 60
 """Offset of the cookie in a message; the inode is the last of its fixed part."""
 _MESSAGE = 88
 """Offset of the attributes: the netlink header and ``inet_diag_msg``."""
+_KEY, _KEY_SIZE = 20, 36
+"""Offset and size of ports and addresses, which follow each other."""
 _STATE, _AT_QUEUES = 17, 72
+_BYTES_IN_TCP_INFO, _BYTES_SIZE = 120, 16
+"""Where bytes acknowledged and received are: what is compared to find out whether a socket has moved any."""
 
 
-class SocketKey(NamedTuple):
-    """What tells one TCP socket of this machine from all others: both addresses, as the kernel writes them."""
+class SocketKey(bytes):
+    """What tells one TCP socket of this machine from all others: its two ports and addresses, as the kernel writes them."""
 
-    ports: bytes
-    source: bytes
-    destination: bytes
+    __slots__ = ()
+
+    @property
+    def source_port(self) -> int:
+        """The port at this end."""
+        return int.from_bytes(self[:2], "big")
 
     @property
     def destination_port(self) -> int:
         """The port at the far end."""
-        return int.from_bytes(self.ports[2:], "big")
+        return int.from_bytes(self[2:4], "big")
+
+    @property
+    def source(self) -> bytes:
+        """The address at this end, 16 bytes."""
+        return self[4:20]
+
+    @property
+    def destination(self) -> bytes:
+        """The address at the far end, 16 bytes."""
+        return self[20:]
 
 
 class Sample(NamedTuple):
@@ -87,13 +105,23 @@ def socket_key(local: str, remote: str) -> SocketKey:
         ValueError: They are not addresses.
     """
     (source, source_port), (destination, destination_port) = _address(local), _address(remote)
-    return SocketKey(struct.pack(">HH", source_port, destination_port), source, destination)
+    return SocketKey(struct.pack(">HH", source_port, destination_port) + source + destination)
 
 
 def _address(text: str) -> tuple[bytes, int]:
     host, _, port = text.rpartition(":")
     address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     return address.packed.ljust(16, b"\0"), int(port)
+
+
+@dataclass(slots=True)
+class Dump:
+    """What a look at open sockets brought, of those that are of interest."""
+
+    found: int
+    """How many there are."""
+    moved: list[Sample]
+    """Those whose counters have changed."""
 
 
 class Dumper:
@@ -106,45 +134,99 @@ class Dumper:
     def __init__(self) -> None:
         self._socket = _open()
         self._buffer = bytearray(1 << 17)
+        self._view = memoryview(self._buffer)
+        self._words = self._view.cast("I")
 
-    def dump(self, ports: Collection[int], *, ipv6: bool) -> Iterator[Sample]:
-        """Give the sockets that lead to one of these ports."""
-        filter_ = _bytecode(ports) if len(ports) <= _MAX_FILTERED_PORTS else b""
-        for family in (socket.AF_INET, socket.AF_INET6) if ipv6 else (socket.AF_INET,):
-            self._socket.send(_request(family, _OPEN_STATES, bytecode=filter_))
-            for buffer, offset, length in self._answers():
-                found = _counters(buffer, offset, length)
-                if found is not None:
-                    yield _sample(buffer, offset, found, payload_of_open(found))
+    def dump(self, ports: Collection[int], told: dict[SocketKey, bytes], *, ipv6: bool) -> Dump:
+        """Look at the sockets that lead to one of these ports.
+
+        Args:
+            ports: Their destinations.
+            told: Each socket that is of interest with its counters of the last look, as the kernel writes them; empty:
+                there was none yet. Brought to the present.
+            ipv6: Whether some are of IPv6.
+        """
+        dump = Dump(0, [])
+        for run in self._leading_to(ports, ipv6=ipv6):
+            rest = run
+            while rest:
+                info = _info(self._buffer, rest.start, rest.step)
+                alike = 1 if info is None else self._alike(info, rest)
+                if info is not None:
+                    self._compare(rest[:alike], _layout(rest.step, info - rest.start), told, dump)
+                rest = rest[alike:]
+        return dump
+
+    def samples(self, ports: Collection[int], *, ipv6: bool) -> list[Sample]:
+        """Give all sockets that lead to one of these ports, whether they have moved anything or not."""
+        found = (
+            _open_sample(self._buffer, at, run.step)
+            for run in self._leading_to(ports, ipv6=ipv6)
+            for at in run
+        )
+        return [sample for sample in found if sample is not None]
+
+    def present(self, ports: Collection[int], *, ipv6: bool) -> set[SocketKey]:
+        """Give all sockets that lead to one of these ports."""
+        return {_key(self._buffer, at) for run in self._leading_to(ports, ipv6=ipv6) for at in run}
 
     def listening(self) -> set[tuple[int, bytes]]:
         """Give port and address of every listening socket; the address as the kernel writes it, 16 bytes."""
-        found = set()
-        for family in (socket.AF_INET, socket.AF_INET6):
-            self._socket.send(_request(family, _LISTEN))
-            for buffer, offset, _ in self._answers():
-                key = _key(buffer, offset)
-                found.add((int.from_bytes(key.ports[:2], "big"), key.source))
-        return found
+        runs = self._ask((socket.AF_INET, socket.AF_INET6), b"", _LISTEN)
+        keys = (_key(self._buffer, at) for run in runs for at in run)
+        return {(key.source_port, key.source) for key in keys}
 
     def close(self) -> None:
         """Close the netlink socket."""
         self._socket.close()
 
-    def _answers(self) -> Iterator[tuple[bytearray, int, int]]:
-        """Give where each message lies in the buffer; it is overwritten by the next."""
-        while True:
-            size = self._socket.recv_into(self._buffer)
-            offset = 0
-            while offset < size:
-                length, kind = _HEADER.unpack_from(self._buffer, offset)
-                if kind == _NLMSG_DONE:
-                    return
-                if kind == _NLMSG_ERROR:
-                    code = -struct.unpack_from("=i", self._buffer, offset + 16)[0]
-                    raise OSError(code, "sock_diag refuses the request")
-                yield self._buffer, offset, length
-                offset += length + 3 & ~3
+    def _leading_to(self, ports: Collection[int], *, ipv6: bool) -> Iterator[range]:
+        filter_ = _bytecode(ports) if len(ports) <= MAX_FILTERED_PORTS else b""
+        families = (socket.AF_INET, socket.AF_INET6) if ipv6 else (socket.AF_INET,)
+        return self._ask(families, filter_, _OPEN_STATES)
+
+    def _ask(self, families: Iterable[int], bytecode: bytes, states: int) -> Iterator[range]:
+        """Give where the answers lie in the buffer, in runs of the same length; each piece overwrites the one before."""
+        for family in families:
+            self._socket.send(_request(family, states, bytecode=bytecode))
+            kind = 0
+            while kind != _NLMSG_DONE:
+                size, offset = self._socket.recv_into(self._buffer), 0
+                while offset < size:
+                    length, kind = _HEADER.unpack_from(self._buffer, offset)
+                    if kind == _NLMSG_DONE:
+                        break
+                    if kind == _NLMSG_ERROR:
+                        code = -struct.unpack_from("=i", self._buffer, offset + 16)[0]
+                        raise OSError(code, "sock_diag refuses the request")
+                    rest = range(offset, size, length)
+                    run = rest[: self._alike(offset, rest)]
+                    yield run
+                    offset = run[-1] + length
+
+    def _alike(self, at: int, messages: range) -> int:
+        """Count the messages up to the first that differs from the others in the word at this offset of the first."""
+        words = self._words[at // 4 : messages.stop // 4 : messages.step // 4].tolist()
+        if words.count(words[0]) == len(words):
+            return len(words)
+        return next(number for number, word in enumerate(words) if word != words[0])
+
+    def _compare(
+        self, messages: range, layout: struct.Struct, told: dict[SocketKey, bytes], dump: Dump
+    ) -> None:
+        """Find what has changed. There may be ten thousand sockets, and most are idle: they must cost next to nothing."""
+        get, rows = told.get, layout.iter_unpack(self._view[messages.start : messages[-1] + messages.step])
+        changed = [(number, counters) for number, (key, counters) in enumerate(rows) if get(key) != counters]
+        dump.found += len(messages)
+        for number, counters in changed:
+            sample = _open_sample(self._buffer, messages[number], messages.step)
+            if sample is None or sample.key not in told:
+                dump.found -= 1
+            else:
+                # to the end: in the order of the kernel's table, the next look reads memory in a row
+                del told[sample.key]
+                told[sample.key] = counters
+                dump.moved.append(sample)
 
 
 class DestroyEvents:
@@ -167,7 +249,7 @@ class DestroyEvents:
 
     def only(self, ports: Collection[int]) -> None:
         """Have the kernel drop the events of sockets that lead to other ports."""
-        _attach_filter(self._socket, ports if len(ports) <= _MAX_FILTERED_PORTS else None)
+        _attach_filter(self._socket, ports if len(ports) <= MAX_FILTERED_PORTS else None)
 
     def read(self) -> Sample | None:
         """Give the next event, None when there is none now.
@@ -229,10 +311,11 @@ def _request(family: int, states: int, *, bytecode: bytes = b"", key: SocketKey 
     """Ask for all sockets in these states, or for the one with this key."""
     attribute = _ATTRIBUTE.pack(4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode if bytecode else b""
     flags = _REQUEST | (_DUMP if key is None else 0)
-    ends = (bytes(4), bytes(16), bytes(16)) if key is None else key
+    ends = bytes(_KEY_SIZE) if key is None else key
     head = (_SOCK_DIAG_BY_FAMILY, flags, 1, 0, family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0)
     size = _REQUEST_LAYOUT.size + len(attribute)
-    return _REQUEST_LAYOUT.pack(size, *head, states, *ends, 0, *_ANY_COOKIE) + attribute
+    parts = (ends[:4], ends[4:20], ends[20:])
+    return _REQUEST_LAYOUT.pack(size, *head, states, *parts, 0, *_ANY_COOKIE) + attribute
 
 
 def _bytecode(ports: Collection[int]) -> bytes:
@@ -260,16 +343,9 @@ def _attach_filter(netlink: socket.socket, ports: Collection[int] | None) -> Non
     )
 
 
-def _counters(buffer: bytearray, offset: int, length: int) -> Counters | None:
-    at = offset + _MESSAGE
-    end = offset + length
-    while at + 4 <= end:
-        size, kind = _ATTRIBUTE.unpack_from(buffer, at)
-        if kind == _INET_DIAG_INFO:
-            queues = _QUEUES.unpack_from(buffer, offset + _AT_QUEUES)
-            return counters(buffer[offset + _STATE], queues, buffer, at + 4, size - 4)
-        at += max(size, 4) + 3 & ~3
-    return None
+def _open_sample(buffer: bytearray, offset: int, length: int) -> Sample | None:
+    found = _counters(buffer, offset, length)
+    return None if found is None else _sample(buffer, offset, found, payload_of_open(found))
 
 
 def _sample(buffer: bytearray, offset: int, found: Counters, payload: tuple[int, int]) -> Sample:
@@ -277,10 +353,34 @@ def _sample(buffer: bytearray, offset: int, found: Counters, payload: tuple[int,
     return Sample(_key(buffer, offset), *payload, cookie, inode, found.acked > 0)
 
 
+def _counters(buffer: bytearray, offset: int, length: int) -> Counters | None:
+    info = _info(buffer, offset, length)
+    if info is None:
+        return None
+    size, _ = _ATTRIBUTE.unpack_from(buffer, info)
+    queues = _QUEUES.unpack_from(buffer, offset + _AT_QUEUES)
+    return counters_of(buffer[offset + _STATE], queues, buffer, info + 4, size - 4)
+
+
+def _info(buffer: bytearray, offset: int, length: int) -> int | None:
+    """Find the attribute with the counters in a message."""
+    at = offset + _MESSAGE
+    end = offset + length
+    while at + 4 <= end:
+        size, kind = _ATTRIBUTE.unpack_from(buffer, at)
+        if kind == _INET_DIAG_INFO and size >= 4 + _BYTES_IN_TCP_INFO + _BYTES_SIZE:
+            return at
+        at += max(size, 4) + 3 & ~3
+    return None
+
+
+@lru_cache(maxsize=64)
+def _layout(length: int, info: int) -> struct.Struct:
+    """Describe a message whose counters are in the attribute at ``info``: its key and its counters."""
+    between = info + 4 + _BYTES_IN_TCP_INFO - _KEY - _KEY_SIZE
+    rest = length - info - 4 - _BYTES_IN_TCP_INFO - _BYTES_SIZE
+    return struct.Struct(f"={_KEY}x{_KEY_SIZE}s{between}x{_BYTES_SIZE}s{rest}x")
+
+
 def _key(buffer: bytearray, offset: int) -> SocketKey:
-    start = offset + 20
-    return SocketKey(
-        bytes(buffer[start : start + 4]),
-        bytes(buffer[start + 4 : start + 20]),
-        bytes(buffer[start + 20 : start + 36]),
-    )
+    return SocketKey(buffer[offset + _KEY : offset + _KEY + _KEY_SIZE])

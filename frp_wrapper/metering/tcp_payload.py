@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Counters", "counters", "payload_of_closed", "payload_of_open"]
+__all__ = ["Counters", "counters_of", "payload_of_closed", "payload_of_open"]
 
 _SYN = 1
 _PEER_HAS_ENDED = frozenset({8, 9, 11})
@@ -41,7 +41,7 @@ class Counters(NamedTuple):
     sent: int | None
 
 
-def counters(
+def counters_of(
     state: int, queues: tuple[int, int], buffer: bytes | bytearray, at: int, size: int
 ) -> Counters | None:
     """Read ``struct tcp_info``; None: it is too short to tell of bytes.

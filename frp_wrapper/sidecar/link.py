@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import time
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from frp_wrapper.sidecar.news import News, row
 from frp_wrapper.sidecar.pump import PipePool, Pump
-from frp_wrapper.sidecar.slots import Field, Slots
+from frp_wrapper.sidecar.slots import Slots
 
 if TYPE_CHECKING:
     from frp_wrapper.sidecar.entrance import Visit
     from frp_wrapper.sidecar.gate import Gate
+
+_IN = _OUT = _ENDS = 0
+if hasattr(select, "epoll"):
+    _IN, _OUT, _ENDS = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP | select.EPOLLHUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Desk:
     """What all connections of one relay thread work with: counters, a buffer, pipes."""
 
     slots: Slots
-    buffer: bytearray
+    buffer: memoryview
     pipes: PipePool
     news: News
 
@@ -42,8 +47,8 @@ class Link:
     """
 
     __slots__ = (
-        "_closed_at", "_connect_seconds", "_down", "_error", "_first_byte_seconds", "_news", "_opened", "_opened_at", "_received",
-        "_sent", "_slots", "_up", "_visitor", "closed", "counted", "gate", "incoming", "outgoing", "peer",
+        "_closed_at", "_connect_seconds", "_descriptor", "_down", "_error", "_first_byte_seconds", "_news", "_opened", "_opened_at",
+        "_received", "_sent", "_slots", "_up", "_visitor", "closed", "counted", "done", "gate", "incoming", "outgoing", "peer",
     )  # fmt: skip
 
     def __init__(
@@ -62,10 +67,14 @@ class Link:
         self.peer = peer
         self.closed = False
         self.counted = False
+        self.done = False
+        """Both directions have come to their end."""
         self._slots = desk.slots
         self._news = desk.news
         self._up = Pump(incoming, outgoing, desk.buffer, desk.pipes)
         self._down = Pump(outgoing, incoming, desk.buffer, desk.pipes)
+        self._down.writable = True  # nothing has been sent to it
+        self._descriptor = incoming.fileno()
         self._up.push(visit.head)
         self._up.moved = visit.payload
         self._up.ended = visit.ended
@@ -86,37 +95,47 @@ class Link:
         """The local service has taken the connection."""
         return self._connect_seconds is not None
 
-    @property
-    def done(self) -> bool:
-        """Both directions have come to their end."""
-        return self._up.finished and self._down.finished
-
     def error_of(self, descriptor: int) -> str:
         """Say why a socket failed."""
         end = self.incoming if descriptor == self.incoming.fileno() else self.outgoing
         return os.strerror(end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
-    def mark(self, descriptor: int, *, readable: bool, writable: bool) -> None:
-        """Note what epoll says of one of the sockets."""
-        reading, writing = (
-            (self._up, self._down) if descriptor == self.incoming.fileno() else (self._down, self._up)
-        )
-        reading.readable |= readable
-        writing.writable |= writable
-        if writable and self._connect_seconds is None and writing is self._up:
-            self._connect_seconds = time.monotonic() - self._opened
+    def on_event(self, descriptor: int, events: int) -> bool:
+        """Move what can be moved since epoll reported ``events`` of one of the sockets, and count it.
 
-    def advance(self) -> bool:
-        """Move what can be moved, and count it; True when there is more to do at once.
+        Args:
+            descriptor: That of the socket.
+            events: 0 to go on where this stopped for the others to have their turn.
+
+        Returns:
+            Whether there is more to do at once.
 
         Raises:
             OSError: One of the sockets failed.
         """
+        if descriptor == self._descriptor:
+            reading, writing = self._up, self._down
+        else:
+            reading, writing = self._down, self._up
+        if events & _ENDS:
+            reading.readable = reading.ending = True
+        elif events & _IN:
+            reading.readable = True
+        if not writing.writable and events & _OUT:
+            writing.writable = True
+            if writing is self._up and self._connect_seconds is None:
+                self._connect_seconds = time.monotonic() - self._opened
+        elif events:  # which concerns one direction
+            return reading.writable and self._run(reading, writing)
+        return self._run(self._up, self._down) | self._run(self._down, self._up)
+
+    def _run(self, pump: Pump, other: Pump) -> bool:
         try:
-            more = self._up.run()
-            return self._down.run() or more
+            return pump.run(other.finished)
         finally:
-            self._account()
+            self.done = pump.finished and other.finished
+            if pump.moved:
+                self._account()
 
     def close(self, error: str | None) -> None:
         """Close both sockets."""
@@ -131,8 +150,8 @@ class Link:
         self._down.close()
         self.incoming.close()
         self.outgoing.close()
-        if self.counted:
-            self._add(Field.OPEN, -1)
+        if self.counted and self.gate.is_open:
+            self._slots.closed(self.gate.slot)
 
     def describe(self) -> dict[str, Any]:
         """Give what is known of it; times are seconds since the epoch."""
@@ -150,25 +169,19 @@ class Link:
 
     def _count(self) -> None:
         self.counted = True
-        self._add(Field.CONNECTIONS, 1)
-        self._add(Field.OPEN, 1)
+        if self.gate.is_open:
+            self._slots.opened(self.gate.slot)
         if self._news.wants_opened:
             self._news.add(self.gate.name, "opened", self.describe())
 
     def _account(self) -> None:
         received, self._up.moved = self._up.moved, 0
         sent, self._down.moved = self._down.moved, 0
-        if not (received or sent) or not self.counted:
+        if not self.counted:
             return
         self._received += received
         self._sent += sent
         if sent and self._first_byte_seconds is None:
             self._first_byte_seconds = time.monotonic() - self._opened
-        self._add(Field.BYTES_RECEIVED, received)
-        self._add(Field.BYTES_SENT, sent)
-
-    def _add(self, field: Field, amount: int) -> None:
-        gate = self.gate
-        if gate.is_open and amount:
-            self._slots.add(gate.slot, field, amount)
-            self._slots.write(gate.slot, Field.LAST_ACTIVITY, time.time_ns())
+        if self.gate.is_open:
+            self._slots.moved(self.gate.slot, sent, received)

@@ -16,6 +16,7 @@ _BUDGET = 16
 _SMALL = 16384
 _SMALL_RUN = 4
 """So many small pieces in a row end the bulk mode: copying is cheaper than two splices then."""
+_SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE if hasattr(os, "splice") else 0
 
 
 class PipePool:
@@ -60,26 +61,26 @@ class Pump:
     """One direction: from ``source`` to ``sink``.
 
     It copies through one shared buffer, and changes to `os.splice` while the pieces are large. The caller sets
-    ``readable`` and ``writable`` at every edge that epoll reports.
+    ``readable``, ``ending`` and ``writable`` at every edge that epoll reports.
 
     Args:
         source: Where bytes come from.
         sink: Where they go.
-        buffer: Shared by all pumps of a thread: nothing stays in it between two calls.
+        buffer: Of `BUFFER` bytes, shared by all pumps of a thread: nothing stays in it between two calls.
         pipes: Where to borrow pipes.
     """
 
     __slots__ = (
         "_buffer", "_bulk", "_in_pipe", "_pipe", "_pipes", "_rest", "_small",
-        "ended", "finished", "moved", "readable", "sink", "source", "writable",
+        "ended", "ending", "finished", "moved", "readable", "sink", "source", "writable",
     )  # fmt: skip
 
     def __init__(
-        self, source: socket.socket, sink: socket.socket, buffer: bytearray, pipes: PipePool
+        self, source: socket.socket, sink: socket.socket, buffer: memoryview, pipes: PipePool
     ) -> None:
         self.source = source
         self.sink = sink
-        self._buffer = memoryview(buffer)
+        self._buffer = buffer
         self._pipes = pipes
         self._pipe: tuple[int, int] | None = None
         self._in_pipe = 0
@@ -87,6 +88,8 @@ class Pump:
         self._bulk = False
         self._small = 0
         self.readable = False
+        self.ending = False
+        """The end of the source has been reported, and no edge will tell of it again."""
         self.writable = False
         self.ended = False
         """The source has sent its last byte."""
@@ -99,89 +102,100 @@ class Pump:
         """Queue bytes ahead of all others, before the first `run`."""
         self._rest = data
 
-    def run(self) -> bool:
+    def run(self, last: bool) -> bool:
         """Move what can be moved; True when there is more to do at once.
+
+        Nothing is read before it can be written: what waits, waits in the kernel.
+
+        Args:
+            last: The other direction has finished: both sockets will be closed after this one, which tells the sink.
 
         Raises:
             OSError: One of the sockets failed.
         """
         for _ in range(_BUDGET):
-            if self._rest or self._in_pipe:
-                if not self.writable or not self._write():
-                    return False
-            elif self.ended or not self.readable or not self._read():
-                self._return_pipe()
-                self._finish()
+            if not self.writable:
                 return False
-        return True
+            if self._rest:
+                self._write_rest()
+            elif self._in_pipe:
+                self._write_from_pipe()
+            elif not self.readable:
+                break
+            elif self._bulk and (self._pipe is not None or self._borrow_pipe()):
+                self._read_to_pipe()
+            else:
+                self._copy()
+        else:
+            return True
+        if self._pipe is not None:
+            self._return_pipe()
+        if self.ended and not self.finished:
+            self.finished = True
+            if not last:
+                self.sink.shutdown(socket.SHUT_WR)
+        return False
 
     def close(self) -> None:
         """Give up; what has not been written is lost."""
-        self._return_pipe()
+        if self._pipe is not None:
+            self._return_pipe()
         self._rest = b""
 
-    def _read(self) -> bool:
-        if self._bulk and (self._pipe is not None or self._borrow_pipe()):
-            return self._read_to_pipe()
+    def _copy(self) -> None:
         try:
             size = self.source.recv_into(self._buffer)
         except BlockingIOError:
             self.readable = False
-            return False
+            return
         if not size:
-            self.ended = True
-            return False
+            self._end()
+            return
         self.moved += size
         self._bulk = size == BUFFER
-        self._send_copy(size)
-        return True
-
-    def _send_copy(self, size: int) -> None:
-        sent = 0
-        if self.writable:
-            try:
-                sent = self.sink.send(self._buffer[:size])
-            except BlockingIOError:
-                self.writable = False
+        if not (self._bulk or self.ending):  # there was no more; what comes from now on raises an edge
+            self.readable = False
+        try:
+            sent = self.sink.send(self._buffer[:size])
+        except BlockingIOError:
+            sent = 0
         if sent < size:
+            self.writable = False
             self._rest = bytes(self._buffer[sent:size])
 
-    def _read_to_pipe(self) -> bool:
-        assert self._pipe is not None
+    def _write_rest(self) -> None:
         try:
-            size = os.splice(
-                self.source.fileno(), self._pipe[1], _PIPE, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
-            )
-        except BlockingIOError:
-            self.readable = False
-            return False
-        if not size:
-            self.ended = True
-            return False
-        self.moved += size
-        self._in_pipe += size
-        self._small = self._small + 1 if size < _SMALL else 0
-        self._bulk = self._small <= _SMALL_RUN
-        return True
-
-    def _write(self) -> bool:
-        try:
-            if self._in_pipe:
-                assert self._pipe is not None
-                flags = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
-                self._in_pipe -= os.splice(self._pipe[0], self.sink.fileno(), self._in_pipe, flags=flags)
-            else:
-                sent = self.sink.send(self._rest)
-                self._rest = memoryview(self._rest)[sent:]
+            sent = self.sink.send(self._rest)
         except BlockingIOError:
             self.writable = False
-            return False
-        return True
+            return
+        self._rest = memoryview(self._rest)[sent:]
 
-    def _finish(self) -> None:
-        if self.ended and not self.finished and self.writable:  # not before the sink is connected
-            self.finished = True
-            self.sink.shutdown(socket.SHUT_WR)
+    def _read_to_pipe(self) -> None:
+        assert self._pipe is not None
+        try:
+            size = os.splice(self.source.fileno(), self._pipe[1], _PIPE, flags=_SPLICE)
+        except BlockingIOError:
+            self.readable = False
+            return
+        if not size:
+            self._end()
+            return
+        self.moved += size
+        self._in_pipe = size
+        self._small = self._small + 1 if size < _SMALL else 0
+        self._bulk = self._small <= _SMALL_RUN
+
+    def _write_from_pipe(self) -> None:
+        assert self._pipe is not None
+        try:
+            self._in_pipe -= os.splice(self._pipe[0], self.sink.fileno(), self._in_pipe, flags=_SPLICE)
+        except BlockingIOError:
+            self.writable = False
+
+    def _end(self) -> None:
+        self.ended = True
+        self.readable = False
 
     def _borrow_pipe(self) -> bool:
         self._pipe = self._pipes.take()
@@ -189,7 +203,7 @@ class Pump:
         return self._pipe is not None
 
     def _return_pipe(self) -> None:
-        if self._pipe is not None:
-            self._pipes.give_back(self._pipe, empty=not self._in_pipe)
-            self._pipe = None
-            self._in_pipe = 0
+        assert self._pipe is not None
+        self._pipes.give_back(self._pipe, empty=not self._in_pipe)
+        self._pipe = None
+        self._in_pipe = 0

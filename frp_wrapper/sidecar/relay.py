@@ -35,8 +35,10 @@ _SYN_RETRIES = 3
 """Tries more to reach a service that does not answer at all: 15 s, frpc itself waits 10."""
 _NO_DESCRIPTOR_PAUSE = 0.05
 """Seconds to wait for a descriptor to come free when there is none for a new connection."""
-_EDGES = 0
+_EDGES = _ERROR = _OUTGOING = 0
 if hasattr(select, "epoll"):
+    _OUTGOING = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    _ERROR = select.EPOLLERR
     _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _RESET = struct.pack("ii", 1, 0)
 _CALL_SECONDS = 2.0
@@ -64,9 +66,9 @@ class Relay:
         self._links: dict[int, Link] = {}
         self._handlers: dict[int, Handler] = {}
         """What is called for descriptors that are no link's."""
-        self._busy: deque[Link] = deque()
+        self._busy: set[Link] = set()
         self.news = News()
-        self._desk = Desk(slots, bytearray(BUFFER), PipePool(), self.news)
+        self._desk = Desk(slots, memoryview(bytearray(BUFFER)), PipePool(), self.news)
         self._entrance = Entrance(self, slots, self.news, self._connect)
         self._udp: list[UdpGate] = []
         self._swept_at = 0.0
@@ -111,6 +113,7 @@ class Relay:
         targets = Targets(*target)
         listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         listener.setblocking(False)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits this
         bound: int = listener.getsockname()[1]
         host = None if proxy_protocol != "none" else check_host or f"127.0.0.1:{bound}"
         gate = Gate(
@@ -215,24 +218,30 @@ class Relay:
             self._on_failure()
 
     def _run(self) -> None:
+        links, serve = self._links, self._serve
         while not self._stopping:
             others = []
             for descriptor, events in self._epoll.poll(self._patience(), _EVENTS):
-                link = self._links.get(descriptor)
+                link = links.get(descriptor)
                 if link is not None:
-                    self._serve(link, descriptor, events)
+                    serve(link, descriptor, events)
                 else:
                     others.append((descriptor, events))
+            if self._busy:
+                self._go_on()
             # these may open descriptors, and an event of one that has just been closed must not meet its next owner
             for descriptor, events in others:
                 if (handler := self._handlers.get(descriptor)) is not None:
                     handler(events)
-            for _ in range(len(self._busy)):
-                link = self._busy.popleft()
-                if not link.closed:
-                    self._advance(link)
             self._sweep()
         self._close_all()
+
+    def _go_on(self) -> None:
+        """Serve those that had more to do than fits in one turn."""
+        links, self._busy = self._busy, set()
+        for link in links:
+            if not link.closed:
+                self._serve(link, link.incoming.fileno(), 0)
 
     def _patience(self) -> float | None:
         if self._busy:
@@ -292,15 +301,12 @@ class Relay:
     def _connect(self, gate: Gate, incoming: socket.socket, peer: str, visit: Visit) -> None:
         target = gate.targets.current
         try:
-            outgoing = socket.socket(family_of(target), socket.SOCK_STREAM)
+            outgoing = socket.socket(family_of(target), _OUTGOING)
+            outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, _SYN_RETRIES)
         except OSError as exc:
             self._turn_away(gate, incoming, peer, visit, str(exc.strerror))
             return
-        for end in (incoming, outgoing):
-            end.setblocking(False)
-            with contextlib.suppress(OSError):  # the peer may be gone already; its events tell
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, _SYN_RETRIES)
         code = outgoing.connect_ex(target)
         if code not in (0, errno.EINPROGRESS):
             outgoing.close()
@@ -329,27 +335,17 @@ class Relay:
         self.news.add(gate.name, "failed", row(visit.visitor, peer, now, now, error=why))
 
     def _serve(self, link: Link, descriptor: int, events: int) -> None:
-        if events & select.EPOLLERR:
+        if events & _ERROR:
             by_service = descriptor == link.outgoing.fileno()
             self._fail(link, link.error_of(descriptor), by_service=by_service)
             return
-        link.mark(
-            descriptor,
-            readable=bool(events & (select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP)),
-            writable=bool(events & select.EPOLLOUT),
-        )
-        self._advance(link)
-
-    def _advance(self, link: Link) -> None:
         try:
-            more = link.advance()
+            if link.on_event(descriptor, events):
+                self._busy.add(link)
+            elif link.done:
+                self._close(link, None)
         except OSError as exc:
             self._fail(link, exc.strerror or str(exc), by_service=False)
-            return
-        if link.done:
-            self._close(link, None)
-        elif more:
-            self._busy.append(link)
 
     def _fail(self, link: Link, why: str, *, by_service: bool) -> None:
         """Pass an abort on as an abort: a reset must not look like a clean end to the other side."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 
 from frp_wrapper.sidecar.relay import Relay
@@ -18,6 +20,7 @@ def execute(relay: Relay | None, message: Message) -> tuple[Relay | None, Messag
     """
     if message["op"] == "relay_open":
         if relay is None:
+            _allow_descriptors()
             relay = Relay(Slots(message["counters"], message["slots"]), _give_up)
         return relay, {"port": _open(relay, message)}
     if relay is None:
@@ -42,3 +45,10 @@ def _open(relay: Relay, message: Message) -> int:
     )
     opening = relay.open_udp if message.get("datagrams") else relay.open
     return opening(message["name"], (host, port), **options)
+
+
+def _allow_descriptors() -> None:
+    """Have all descriptors that the system grants: a connection takes two, and 1,024 are the usual limit at first."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):  # macOS grants less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

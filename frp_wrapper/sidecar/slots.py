@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import time
 from enum import IntEnum
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Field(IntEnum):
     REFUSED_VISITOR_RATE = 15
 
 
+_SENT, _RECEIVED, _CONNECTIONS, _, _OPEN, _ACTIVITY = map(int, list(Field)[:6])
+"""Plain numbers: those of an enumeration take longer to look up than to add."""
 _WORDS = 16
 """A slot is two cache lines; what changes with each piece of data is in the first."""
 
@@ -63,6 +66,26 @@ class Slots:
     def add(self, slot: int, field: Field, amount: int) -> None:
         """Add to one number; only one thread of one process may write."""
         self._words[slot * _WORDS + field] += amount
+
+    def opened(self, slot: int) -> None:
+        """Add a connection that has begun just now, as `add` does."""
+        words, start = self._words, slot * _WORDS
+        words[start + _CONNECTIONS] += 1
+        words[start + _OPEN] += 1
+        words[start + _ACTIVITY] = time.time_ns()
+
+    def closed(self, slot: int) -> None:
+        """Take off a connection that has ended just now, as `add` does."""
+        words, start = self._words, slot * _WORDS
+        words[start + _OPEN] -= 1
+        words[start + _ACTIVITY] = time.time_ns()
+
+    def moved(self, slot: int, sent: int, received: int) -> None:
+        """Add bytes that have moved just now, as `add` does."""
+        words, start = self._words, slot * _WORDS
+        words[start + _SENT] += sent
+        words[start + _RECEIVED] += received
+        words[start + _ACTIVITY] = time.time_ns()
 
     def write(self, slot: int, field: Field, value: int) -> None:
         """Set one number."""

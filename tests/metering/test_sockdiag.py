@@ -137,7 +137,7 @@ def test_the_end_of_one_side_is_no_payload() -> None:
             pair_[index].shutdown(socket.SHUT_WR)
         settle()
         ours, theirs = pair_
-        samples = {sample.key: sample for sample in dumper.dump([ours.getpeername()[1]], ipv6=False)}
+        samples = {sample.key: sample for sample in dumper.samples([ours.getpeername()[1]], ipv6=False)}
         sample = samples[key_of(ours)]
         assert (sample.sent, sample.received) == (SENT, RECEIVED), ends
         ours.close()

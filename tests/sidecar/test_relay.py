@@ -7,6 +7,8 @@ import os
 import select
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -569,6 +571,24 @@ def free_target() -> tuple[str, int]:
         probe.bind(("127.0.0.1", 0))
         address: tuple[str, int] = probe.getsockname()
         return address
+
+
+def test_a_low_limit_of_descriptors_is_raised(tmp_path: Path) -> None:
+    """The process of the relay takes all descriptors that the system grants, whatever its host was content with."""
+    (tmp_path / "counters").write_bytes(bytes(size_of(4)))
+    program = """
+import resource, sys
+from frp_wrapper.sidecar.relay_commands import execute
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))
+relay, _ = execute(None, {
+    "op": "relay_open", "name": "a", "target": ["127.0.0.1", 1], "slot": 0, "port": 0, "proxy_protocol": "none",
+    "counters": sys.argv[1], "slots": 4,
+})
+relay.stop()
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+"""
+    subprocess.run([sys.executable, "-c", program, tmp_path / "counters"], check=True, timeout=60)
 
 
 def test_headers() -> None:

@@ -1,0 +1,226 @@
+"""Metering by the kernel's counters: what it costs, and whether it sees all.  ``python -m benchmarks.passive``
+
+*Dumps*: ten thousand idle connections to one service. The meter brings its books to the present, beside a dump that is
+received but not read, and ``ss -tin``, whose lines about the same sockets are searched for addresses and counters; CPU
+time, that of ss included, in turns, eleven rounds, medians.
+
+*Through real frp*: one client with two tunnels to services of their own, one metered, one not; the load is in C, each
+sample 0.3 seconds, in turns, the order shuffled in each of 60 rounds, medians. *Short connections* are counted by
+the load, which knows how many bytes went through each; what the tunnel's numbers have too much or too little is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import random
+import re
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from benchmarks.compare import Row, show
+from benchmarks.machine import compiled, wait_for_quiet
+from benchmarks.relay_peers import started, words
+from frp_wrapper import FRPClient, FRPServer
+from frp_wrapper.metering import sockdiag
+from frp_wrapper.metering.ledger import Ledger
+from frp_wrapper.metering.passive import PassiveMeter
+
+SOCKETS = 10_000
+DUMPS = 11
+ROUNDS = 60
+SECONDS = 0.3
+TO_VISITOR, FROM_VISITOR = 64, 65
+"""Payload bytes of a short connection."""
+SS_ADDRESSES = re.compile(rb"ESTAB +\d+ +\d+ +(\S+) +(\S+)")
+SS_COUNTERS = re.compile(rb"bytes_acked:(\d+) bytes_received:(\d+)")
+LOADS = {"pull": 8, "ping": 1}
+"""What goes through frp, and by how many clients; bulk comes from the service, as frp passes on no half-close."""
+
+
+def rows() -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        load = compiled("load", Path(folder))
+        if load is None:
+            return [Row("passive", math.nan, "", "gcc: not installed", times=1)]
+        return [*dump_rows(load), *frp_rows(load)]
+
+
+@contextlib.contextmanager
+def service(load: Path) -> Iterator[int]:
+    """Run a service; give its port."""
+    with started([str(load), "serve"]) as process:
+        yield words(process)[0]
+
+
+def dump_rows(load: Path) -> list[Row]:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    count = SOCKETS if limit == resource.RLIM_INFINITY else min(SOCKETS, limit - 100)
+    with service(load) as port, started([str(load), "hold", str(port), str(count)]) as clients:
+        words(clients)
+        with following(clients.pid, port) as meter:
+            ways = {"ours": refreshing(meter), "bare": bare(port), "ss": printing(port, count)}
+            taken = in_turns({name: way for name, way in ways.items() if way is not None})
+    mine, what = taken["ours"], f"passive: dump of {count:,} sockets"
+    theirs = taken.get("ss")
+    return [
+        Row(what, mine, "ms", "the kernel's part of it", taken["bare"], times=1 / 1.3),
+        Row(
+            what,
+            mine,
+            "ms",
+            "ss -tin, its lines searched" if theirs else "ss: not installed",
+            theirs,
+            times=5,
+        ),
+    ]
+
+
+@contextlib.contextmanager
+def following(clients: int, port: int) -> Iterator[PassiveMeter]:
+    """Have a meter follow the connections of a process, as if frpc had named them."""
+    meter, ledger = PassiveMeter(), Ledger(measured=True)
+    meter.watch(port)
+    try:
+        for connection in psutil.Process(clients).net_connections("tcp4"):
+            meter.opened(ledger, *(f"{end.ip}:{end.port}" for end in (connection.laddr, connection.raddr)))
+        meter.refresh()
+        assert ledger.totals().bytes_sent == ledger.totals().open * TO_VISITOR
+        yield meter
+    finally:
+        meter.stop()
+
+
+def refreshing(meter: PassiveMeter) -> Callable[[], float]:
+    def run() -> float:
+        time.sleep(0.06)  # younger numbers count as the present
+        began = time.thread_time()
+        meter.refresh()
+        return time.thread_time() - began
+
+    return run
+
+
+def bare(port: int) -> Callable[[], float]:
+    """Ask what a meter asks, and throw the answer away."""
+    netlink, buffer = sockdiag._open(), bytearray(1 << 17)
+    request = sockdiag._request(socket.AF_INET, sockdiag._bytecode([port]), sockdiag._OPEN_STATES)
+    done = sockdiag._NLMSG_DONE.to_bytes(2, "little")
+
+    def run() -> float:
+        began = time.thread_time()
+        netlink.send(request)
+        while True:
+            size = netlink.recv_into(buffer)
+            if done in (buffer[4:6], buffer[size - 16 : size - 14]):  # by itself, or the last
+                return time.thread_time() - began
+
+    return run
+
+
+def printing(port: int, count: int) -> Callable[[], float] | None:
+    if shutil.which("ss") is None:
+        return None
+
+    def run() -> float:
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.thread_time()
+        done = subprocess.run(["ss", "-tinH", "dport", "=", f":{port}"], stdout=subprocess.PIPE, check=True)
+        addresses, counters = SS_ADDRESSES.findall(done.stdout), SS_COUNTERS.findall(done.stdout)
+        assert len(addresses) == len(counters) == count
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ss = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return ss + time.thread_time() - began
+
+    return run
+
+
+def in_turns(ways: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """Give the median of each in milliseconds."""
+    chance, taken = random.Random(1), {name: list[float]() for name in ways}
+    for _ in range(DUMPS):
+        for name in chance.sample(sorted(ways), len(ways)):
+            wait_for_quiet(1.0, look=0.05)
+            taken[name].append(ways[name]() * 1000)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def frp_rows(load: Path) -> list[Row]:
+    with (
+        service(load) as metered_port,
+        service(load) as plain_port,
+        FRPServer() as server,
+        FRPClient("localhost", server.bind_port, auth_token=server.auth_token) as client,
+    ):
+        metered = client.expose_tcp(metered_port, meter="passive")
+        plain = client.expose_tcp(plain_port, meter="off")
+        ports = {"metered": metered.public_port or 0, "plain": plain.public_port or 0}
+        results = through_frp(load, ports)
+        before = metered.metrics
+        made = run(load, "connect", ports["metered"], 16, seconds=3.0)["count"]
+        time.sleep(1.0)  # frpc closes its side a moment after the visitor
+        after = metered.metrics
+    sent = (after.bytes_sent or 0) - (before.bytes_sent or 0)
+    received = (after.bytes_received or 0) - (before.bytes_received or 0)
+    seen = after.connection_count - before.connection_count
+    wrong = abs(sent - made * TO_VISITOR) + abs(received - made * FROM_VISITOR)
+    return [
+        compared(
+            "passive: bulk through frp, 8 at once",
+            "GB/s",
+            results,
+            "pull",
+            lambda r: r["bytes"] / r["seconds"] / 1e9,
+        ),
+        compared("passive: ping through frp, p50", "µs", results, "ping", lambda r: r["p50"]),
+        Row(
+            "passive: short connections seen",
+            seen,
+            "",
+            "those that were made",
+            made,
+            times=1,
+            more_is_better=True,
+        ),
+        Row("passive: bytes wrong in short connections", wrong, "B", at_most=0),
+    ]
+
+
+Results = dict[tuple[str, str], list[dict[str, float]]]
+
+
+def through_frp(load: Path, ports: dict[str, int]) -> Results:
+    chance, results = random.Random(1), Results()
+    for _ in range(ROUNDS):
+        for kind, clients in LOADS.items():
+            for name in chance.sample(sorted(ports), len(ports)):
+                wait_for_quiet(0.5, look=0.05)
+                results.setdefault((kind, name), []).append(run(load, kind, ports[name], clients))
+    return results
+
+
+def run(load: Path, kind: str, port: int, clients: int, seconds: float = SECONDS) -> dict[str, float]:
+    command = [str(part) for part in (load, kind, port, clients, seconds)]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def compared(
+    what: str, unit: str, results: Results, kind: str, value: Callable[[dict[str, float]], float]
+) -> Row:
+    mine, theirs = (statistics.median(map(value, results[kind, name])) for name in ("metered", "plain"))
+    return Row(
+        what, mine, unit, "a tunnel that is not metered", theirs, times=0.99, more_is_better=unit == "GB/s"
+    )
+
+
+if __name__ == "__main__":
+    show(rows())

@@ -1,0 +1,119 @@
+"""A look at open sockets tells what has changed since the last, and misses none."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from frp_wrapper.metering import passive
+from frp_wrapper.metering.ledger import Ledger
+from frp_wrapper.metering.passive import PassiveMeter
+from frp_wrapper.metering.sockdiag import MAX_FILTERED_PORTS, Dumper, SocketKey, socket_key
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has sock_diag")
+
+
+class Pairs:
+    """Connections of which both ends are ours."""
+
+    def __init__(self, count: int, host: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.service = socket.create_server((host, 0), family=family, backlog=count)
+        self.port: int = self.service.getsockname()[1]
+        self.clients = []
+        self.ends = []
+        for _ in range(count):
+            self.clients.append(socket.create_connection(self.service.getsockname()[:2], timeout=10))
+            self.ends.append(self.service.accept()[0])
+        self.keys = [socket_key(*names(client)) for client in self.clients]
+
+    def told(self) -> dict[SocketKey, bytes]:
+        """Give all, not looked at yet."""
+        return dict.fromkeys(self.keys, b"")
+
+    def close(self) -> None:
+        """Close all."""
+        for end in (*self.clients, *self.ends, self.service):
+            end.close()
+
+
+def names(connection: socket.socket) -> tuple[str, str]:
+    """Give both ends as Go writes them."""
+    local, remote = (
+        f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
+        for end in (connection.getsockname(), connection.getpeername())
+    )
+    return local, remote
+
+
+@pytest.fixture
+def dumper() -> Iterator[Dumper]:
+    """Give a dumper."""
+    with contextlib.closing(Dumper()) as made:
+        yield made
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_change_is_told_once(dumper: Dumper, host: str) -> None:
+    """The first look tells all sockets, later ones those that have moved bytes, with their payload."""
+    with contextlib.closing(Pairs(200, host)) as pairs:
+        told, ipv6 = pairs.told(), ":" in host
+        first = dumper.dump([pairs.port], told, ipv6=ipv6)
+        assert (first.found, len(first.moved)) == (200, 200)
+        assert {(sample.sent, sample.received) for sample in first.moved} == {(0, 0)}
+        pairs.clients[7].sendall(b"abc")
+        assert pairs.ends[7].recv(3) == b"abc"
+        pairs.ends[7].sendall(b"x")
+        assert pairs.clients[7].recv(1) == b"x"
+        second = dumper.dump([pairs.port], told, ipv6=ipv6)
+        assert (second.found, [sample[:3] for sample in second.moved]) == (200, [(pairs.keys[7], 3, 1)])
+        assert dumper.dump([pairs.port], told, ipv6=ipv6).moved == []
+
+
+def test_sockets_of_no_interest_are_passed_over(dumper: Dumper) -> None:
+    """Others' sockets to the same port are neither told nor counted, and what is gone is not found."""
+    with contextlib.closing(Pairs(20)) as pairs:
+        told = dict.fromkeys(pairs.keys[::2], b"")
+        pairs.clients[0].close()
+        pairs.ends[0].close()
+        dump = dumper.dump([pairs.port], told, ipv6=False)
+        assert dump.found == 9
+        assert {sample.key for sample in dump.moved} == set(pairs.keys[2::2])
+        assert dumper.present([pairs.port], ipv6=False) == set(pairs.keys[1:])
+
+
+def test_more_ports_than_the_kernel_sorts_out(dumper: Dumper) -> None:
+    """With many ports all sockets of the machine are looked at; those of interest are found among them."""
+    with contextlib.closing(Pairs(5)) as pairs:
+        ports = [pairs.port, *range(1, MAX_FILTERED_PORTS + 1)]
+        assert dumper.dump(ports, pairs.told(), ipv6=True).found == 5
+
+
+def test_who_listens_is_told(dumper: Dumper) -> None:
+    """A listening socket is told with its port and address."""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        assert (service.getsockname()[1], socket.inet_aton("127.0.0.1") + bytes(12)) in dumper.listening()
+
+
+def test_a_socket_whose_end_was_lost_is_closed_in_the_books(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel's word on the end of a socket was lost, two looks that do not find it close it."""
+    monkeypatch.setattr(passive, "_LATE", 0.1)
+    meter, ledger = PassiveMeter(), Ledger(measured=True)
+    try:
+        with contextlib.closing(Pairs(3)) as pairs:
+            meter.watch(pairs.port)
+            for client in pairs.clients:
+                meter.opened(ledger, *names(client))
+            meter.opened(ledger, "127.0.0.1:1", f"127.0.0.1:{pairs.port}")  # there is no such socket any more
+            deadline = time.monotonic() + 10
+            while ledger.totals().open == 4 and time.monotonic() < deadline:
+                meter.refresh()
+                time.sleep(0.06)
+            assert (ledger.totals().open, ledger.totals().connections) == (3, 4)
+    finally:
+        meter.stop()
