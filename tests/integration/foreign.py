@@ -80,5 +80,5 @@ class Foreign:
 def settled(port: int) -> None:
     """Wait until nobody is connected to a service, and the kernel has told of it."""
     with closing(Dumper()) as kernel:
-        eventually(lambda: not list(kernel.dump([port], ipv6=False)))
+        eventually(lambda: not kernel.samples([port], ipv6=False))
     time.sleep(0.1)  # the kernel tells of the end of a connection a moment after it
