@@ -69,7 +69,6 @@ class Routes:
 class _Open(NamedTuple):
     ledger: Ledger
     connection: LiveConnection
-    cookie: int
 
 
 @dataclass(slots=True)
@@ -104,7 +103,10 @@ class ForeignMeter:
         self._routes = Routes()
         self._ports: frozenset[int] = frozenset()
         self._ipv6 = False
-        self._open: dict[SocketKey, _Open] = {}
+        self._open: dict[int, _Open] = {}
+        """By cookie: the kernel uses a port again before it has told of the end of the one before."""
+        self._vanished: OrderedDict[int, _Open] = OrderedDict()
+        """Those that count as closed without the kernel's word, which may still come."""
         self._held: OrderedDict[SocketKey, _Held] = OrderedDict()
         self._names: OrderedDict[SocketKey, str] = OrderedDict()
         self._nameless: OrderedDict[SocketKey, float] = OrderedDict()
@@ -115,7 +117,7 @@ class ForeignMeter:
         self._doubtful: set[int] = set()
         """Likewise, but seen only once: frpc may have closed one of them before its open files were listed."""
         self._passed_over: deque[int] = deque(maxlen=_HELD)
-        self._missed: dict[SocketKey, float] = {}
+        self._missed: dict[int, float] = {}
         self._dumped_at = 0.0
         self._has_begun = False
         """Whether what is seen for the first time is new: of older connections the names may be in no log any more."""
@@ -215,8 +217,8 @@ class ForeignMeter:
     def forget(self, ledger: Ledger) -> None:
         """Close the books of a tunnel; what is open counts as far as it is known."""
         with self._lock:
-            for key in [key for key, entry in self._open.items() if entry.ledger is ledger]:
-                ledger.closed(self._open.pop(key).connection)
+            for cookie in [cookie for cookie, entry in self._open.items() if entry.ledger is ledger]:
+                ledger.closed(self._open.pop(cookie).connection)
 
     def stop(self) -> None:
         """End the thread and close the sockets."""
@@ -257,13 +259,14 @@ class ForeignMeter:
             self._on_closed(sample)
 
     def _on_closed(self, sample: Sample) -> None:
-        entry, held = self._open.get(sample.key), self._held.get(sample.key)
+        entry, held = self._open.pop(sample.cookie, None), self._held.get(sample.key)
         self._nameless.pop(sample.key, None)
-        if entry is not None and entry.cookie == sample.cookie:
-            del self._open[sample.key]
+        if entry is not None:
             self._names.pop(sample.key, None)
             _note(entry, sample)
             entry.ledger.closed(entry.connection)
+        elif (late := self._vanished.pop(sample.cookie, None)) is not None:
+            late.ledger.amend(late.connection, sent=sample.received, received=sample.sent)
         elif held is not None and held.sample.cookie == sample.cookie:
             held.sample, held.is_closed = sample, True
         elif sample.cookie in self._others:
@@ -288,26 +291,23 @@ class ForeignMeter:
     # Open sockets
 
     def _dump(self) -> None:
-        seen: dict[SocketKey, int] = {}
+        seen = set()
         unknown = []
         for sample in self._samples():
-            seen[sample.key] = sample.cookie
+            seen.add(sample.cookie)
             if not self._is_known(sample) and _destination(sample) in self._routes.at:
                 unknown.append(sample)
         self._sort_out(unknown)
-        self._others.intersection_update(seen.values())
+        self._others &= seen
         self._dumped_at = time.monotonic()
         self._close_vanished(seen)
 
     def _is_known(self, sample: Sample) -> bool:
         """Take in what an open socket has carried, if it is known whose it is."""
-        entry, held = self._open.get(sample.key), self._held.get(sample.key)
+        entry, held = self._open.get(sample.cookie), self._held.get(sample.key)
         if entry is not None:
-            if entry.cookie == sample.cookie:
-                _note(entry, sample)
-                return True
-            del self._open[sample.key]  # its end was missed, and the kernel uses the port again
-            entry.ledger.closed(entry.connection)
+            _note(entry, sample)
+            return True
         if held is not None and held.sample.cookie == sample.cookie:
             held.sample = sample
             return True
@@ -350,15 +350,16 @@ class ForeignMeter:
     def _samples(self) -> list[Sample]:
         return self._dumper.samples(self._ports, ipv6=self._ipv6) if self._ports else []
 
-    def _close_vanished(self, seen: Mapping[SocketKey, int]) -> None:
+    def _close_vanished(self, seen: set[int]) -> None:
         """Close what dumps have not shown for a while: its event was lost. The kernel may be late with one under load."""
         now = time.monotonic()
-        gone = [key for key, entry in self._open.items() if seen.get(key) != entry.cookie]
-        missed = {key: self._missed.get(key, now) for key in gone}
-        for key in [key for key, since in missed.items() if now - since > _LATE]:
-            del missed[key]
-            entry = self._open.pop(key)
+        missed = {cookie: self._missed.get(cookie, now) for cookie in self._open.keys() - seen}
+        for cookie in [cookie for cookie, since in missed.items() if now - since > _LATE]:
+            del missed[cookie]
+            entry = self._vanished[cookie] = self._open.pop(cookie)
             entry.ledger.closed(entry.connection)
+        while len(self._vanished) > _HELD:
+            self._vanished.popitem(last=False)
         self._missed = missed
 
     # Where they count
@@ -369,13 +370,13 @@ class ForeignMeter:
         ledger = ledger or self._routes.at.get(_destination(sample))
         if ledger is None:  # its tunnel was removed meanwhile
             return
-        entry = _Open(ledger, ledger.opened(_source(sample.key), datetime.now(UTC)), sample.cookie)
+        entry = _Open(ledger, ledger.opened(_source(sample.key), datetime.now(UTC)))
         _note(entry, sample)
         if is_closed:
             self._names.pop(sample.key, None)
             ledger.closed(entry.connection)
         else:
-            self._open[sample.key] = entry
+            self._open[sample.cookie] = entry
 
     def _hold(self, sample: Sample, *, is_ours: bool, is_closed: bool) -> None:
         self._held[sample.key] = _Held(sample, _now(), is_ours, is_closed, self._process is None)

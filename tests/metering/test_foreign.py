@@ -16,6 +16,7 @@ from frp_wrapper.metering import foreign
 from frp_wrapper.metering.foreign import ForeignMeter, Routes
 from frp_wrapper.metering.ledger import Ledger
 from tests.integration.conftest import Echo, EchoServer, eventually, exchange, serving
+from tests.metering.sockets import reset
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sock_diag is Linux's")
 LONG_AGO, NEVER = 0, 1 << 60
@@ -180,3 +181,21 @@ def test_connections_to_a_server(bench: Bench) -> None:
     with one:
         assert bench.meter.has_connection_to(bench.port, process)
     eventually(lambda: not bench.meter.has_connection_to(bench.port, process))
+
+
+def test_a_port_that_is_used_again(bench: Bench) -> None:
+    """A connection from the port of one before, whose end has not been read yet, is a second one and no third."""
+    bench.follow()
+    port = 0
+    with bench.meter._lock:  # so that the news of the first are not read before the second has been seen
+        for _ in range(2):
+            visitor = socket.socket()
+            visitor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            visitor.bind(("127.0.0.1", port))
+            port = visitor.getsockname()[1]
+            visitor.connect(("127.0.0.1", bench.port))
+            visitor.sendall(b"hello")
+            assert visitor.recv(5, socket.MSG_WAITALL) == b"hello"
+            bench.meter._dump()
+            reset(visitor)  # which leaves the port free at once
+    eventually(lambda: bench.together.counts()[:3] == (10, 10, 2) and not bench.together.connections())
