@@ -22,7 +22,7 @@ __all__ = [
     "unquoted",
 ]
 
-MAX_LINE = 65536
+MAX_LINE = 32768
 """Characters of a line that are looked at."""
 HEADER = re.compile(
     r"(\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) \[([TDIWE])\] \[([^\]\s]{1,100}:\d{1,6})\] "

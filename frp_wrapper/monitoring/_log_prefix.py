@@ -23,12 +23,12 @@ _TAGS = (
 )
 _OTHERS = (  # a word is read from its start only: else a long one would take the square of its length
     r"\[pod/[^\]]{1,400}\] ",
-    r"(?<![\w.@-])(?:\d{1,3}\|)?[\w.@-]{1,100}+ {0,40}+\| ?",
+    r"(?<![\w.@-])(?:\d{1,3}\|)?([\w.@-]{1,100}+) {0,40}+\| ?",
     rf"({_ISO})(?: \| (?:stdout|stderr) \|| (?:stdout|stderr)(?: [FP])?)? {{1,2}}",
 )
 _MARKS = (r"[ \t]{0,40}(?:[>*•-][ \t]{1,8}|[>`|]|\d{1,4}[.):][ \t]{1,8})",)
 _PART = re.compile("|".join((*_TAGS, *_OTHERS, *_MARKS)))
-_TIME_GROUPS, _TAG_GROUPS = (2, 4, 7), (1, 3, 5, 6)
+_TIME_GROUPS, _TAG_GROUPS = (2, 4, 8), (1, 3, 5, 6, 7)
 _JOINT = re.compile(f"(?:{'|'.join((*_TAGS, *_OTHERS))}){{1,3}}$")
 _LONGEST_JOINT = 200
 _MOST = 6

@@ -34,7 +34,7 @@ def program_of(caller: str | None) -> str | None:
 
 def program_of_tag(tag: str | None) -> str | None:
     """Give the program that a tag of syslog or journald names."""
-    name = (tag or "").rpartition("/")[2]
+    name = (tag or "").rpartition("/")[2].lower()
     return next((program for program in ("frpc", "frps") if name.startswith(program)), None)
 
 

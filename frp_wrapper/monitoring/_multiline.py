@@ -19,6 +19,7 @@ _MOST_TEXT = 16384
 """Characters of a record that are kept; its further lines are only counted."""
 _CRASH = (
     "panic: ",
+    "panic during panic",
     "fatal error: ",
     "goroutine ",
     "runtime: ",

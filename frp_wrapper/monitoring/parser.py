@@ -50,6 +50,10 @@ _COMPACT = "] [proxy] ["
 _MIN_WITHOUT_HEADER = 20
 """Letters of a message that is cut off, and has no header either, before it is taken for frp's."""
 _SEVERE_RAW = frozenset({"panic", "config_error", "login_failed_exit", "admin_error"})
+_ERROR = "Error: "
+"""What a command prints before the reason why it ends."""
+_BLANKS = re.compile(r" {2,}")
+"""What is left of the end of a line on a terminal, where a longer one was broken and joined again."""
 _MASK = re.compile(r"[xX*#.-]{3,40}")
 _REDACTED = re.compile(r"\[?([^\[\]]{0,40})\] ?(?=\[)")
 """A run id that somebody has made unreadable or cut, before the name of a tunnel."""
@@ -170,8 +174,9 @@ class OutputParser:
         redacted = None if run_id else _REDACTED.match(mended)
         if redacted is not None and self._look_up(mended[redacted.end() :])[2] is not None:
             return self._with_header((timestamp, letter, caller, redacted[1]), mended[redacted.end() :])
-        if mended != body and self._look_up(mended)[2] is not None:
-            return self._with_header(header, mended)
+        for likely in (mended, _BLANKS.sub(" ", mended)):
+            if likely != body and self._look_up(likely)[2] is not None:
+                return self._with_header(header, likely)
         name, message = next(names_before(body), (None, body)) if body[:1] == "[" else (None, body)
         if (
             name is not None and run_id is None and message[:1] == "["
@@ -282,7 +287,7 @@ class OutputParser:
 
     def _of_raw_template(self, line: str, owner: str | None, alone: bool) -> Record | None:
         text, raw = line.strip(" \t`"), self._catalogues.raw
-        found = raw.find(text)
+        found = raw.find(text) or raw.find(text.removeprefix(_ERROR))
         if alone and (found is None or not found[0].is_telling):
             alike = raw.resemble(text, least=_MIN_WITHOUT_HEADER)
             if found is None or (alike is not None and alike[0].text.startswith(text)):
