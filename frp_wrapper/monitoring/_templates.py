@@ -28,6 +28,8 @@ _LONGEST = 4096
 """Characters of a message that may begin with a value; to look for its first fixed part takes longest."""
 _NAME = "[%s] "
 _FIRST_ERA = "ProxyName [%s]"
+_MOST_ALIKE = 4096
+"""Characters of a message that are compared with templates which it is not quite."""
 _MORE = (" ", ",", ":", ";", ".", "(", "!")
 """What may follow a message that a fork of frp, or a later version, has made longer."""
 
@@ -215,6 +217,7 @@ class Catalogue:
             level: At which level it was printed; decides where the text alone fits several.
             least: How many fixed characters the two must share.
         """
+        message = message[:_MOST_ALIKE]
         likely: list[tuple[int, Template, Values]] = []
         for template in self._beginning_like(message):
             if not template.has_values and message.startswith(tuple(template.text + more for more in _MORE)):
