@@ -131,6 +131,7 @@ class PassiveMeter:
             for key in [key for key, (owner, _) in self._open.items() if owner is ledger]:
                 owner, connection = self._open.pop(key)
                 owner.closed(connection)
+            self._dumper.look_anew()
 
     def stop(self) -> None:
         """End the thread and close the sockets."""

@@ -136,6 +136,8 @@ class Dumper:
         self._buffer = bytearray(1 << 17)
         self._view = memoryview(self._buffer)
         self._words = self._view.cast("I")
+        self._idle: set[bytes] = set()
+        """Pieces of the last look in which every socket was of interest, as `_signature` describes them."""
 
     def dump(self, ports: Collection[int], told: dict[SocketKey, bytes], *, ipv6: bool) -> Dump:
         """Look at the sockets that lead to one of these ports.
@@ -143,19 +145,32 @@ class Dumper:
         Args:
             ports: Their destinations.
             told: Each socket that is of interest with its counters of the last look, as the kernel writes them; empty:
-                there was none yet. Brought to the present.
+                there was none yet. Brought to the present. After a socket that may still be there was taken out of it,
+                `look_anew` must be called.
             ipv6: Whether some are of IPv6.
         """
-        dump = Dump(0, [])
+        dump, idle = Dump(0, []), set()
         for run in self._leading_to(ports, ipv6=ipv6):
             rest = run
             while rest:
                 info = _info(self._buffer, rest.start, rest.step)
                 alike = 1 if info is None else self._alike(info, rest)
                 if info is not None:
-                    self._compare(rest[:alike], _layout(rest.step, info - rest.start), told, dump)
+                    signature = self._signature(rest[:alike], info)
+                    before = dump.found
+                    if signature in self._idle:
+                        dump.found += alike
+                    else:
+                        self._compare(rest[:alike], _layout(rest.step, info - rest.start), told, dump)
+                    if dump.found - before == alike:
+                        idle.add(signature)
                 rest = rest[alike:]
+        self._idle = idle
         return dump
+
+    def look_anew(self) -> None:
+        """Have the next `dump` look at each socket: of those that are there some are not of interest any more."""
+        self._idle = set()
 
     def samples(self, ports: Collection[int], *, ipv6: bool) -> list[Sample]:
         """Give all sockets that lead to one of these ports, whether they have moved anything or not."""
@@ -206,10 +221,19 @@ class Dumper:
 
     def _alike(self, at: int, messages: range) -> int:
         """Count the messages up to the first that differs from the others in the word at this offset of the first."""
-        words = self._words[at // 4 : messages.stop // 4 : messages.step // 4].tolist()
-        if words.count(words[0]) == len(words):
-            return len(words)
-        return next(number for number, word in enumerate(words) if word != words[0])
+        words = self._words[at // 4 : messages.stop // 4 : messages.step // 4].tobytes()
+        first, count = words[:4], len(words) // 4
+        if words == first * count:
+            return count
+        return next(number for number in range(count) if words[4 * number : 4 * number + 4] != first)
+
+    def _signature(self, messages: range, info: int) -> bytes:
+        """Give in one piece which sockets these are and what they have moved: a hundred that are idle cost as one."""
+        at = info - messages.start + 4 + _BYTES_IN_TCP_INFO
+        stop, step = messages.stop // 4, messages.step // 4
+        columns = (_COOKIE, _COOKIE + 4, at, at + 4, at + 8, at + 12)
+        starts = [(messages.start + column) // 4 for column in columns]
+        return b"".join([self._words[start:stop:step].tobytes() for start in starts])
 
     def _compare(
         self, messages: range, layout: struct.Struct, told: dict[SocketKey, bytes], dump: Dump

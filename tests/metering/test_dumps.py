@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import sys
 import time
@@ -73,6 +74,37 @@ def test_a_change_is_told_once(dumper: Dumper, host: str) -> None:
         second = dumper.dump([pairs.port], told, ipv6=ipv6)
         assert (second.found, [sample[:3] for sample in second.moved]) == (200, [(pairs.keys[7], 3, 1)])
         assert dumper.dump([pairs.port], told, ipv6=ipv6).moved == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_looks_tell_what_a_full_look_tells(dumper: Dumper, seed: int) -> None:
+    """Whatever moves, closes or becomes of interest between two looks, what they have told is what a full look tells."""
+    chance = random.Random(seed)
+    with contextlib.closing(Pairs(150)) as pairs:
+        told = dict.fromkeys(pairs.keys[:100], b"")
+        known: dict[SocketKey, tuple[int, int]] = {}
+        for _ in range(30):
+            for number in chance.sample(range(len(pairs.keys)), chance.choice((0, 0, 1, 5))):
+                with contextlib.suppress(OSError):  # closed before
+                    pairs.clients[number].sendall(b"x" * chance.randrange(1, 9))
+            if chance.random() < 0.2:
+                number = chance.randrange(len(pairs.keys))
+                told.pop(pairs.keys[number], None)
+                known.pop(pairs.keys[number], None)
+                dumper.look_anew()
+                pairs.clients[number].close()
+            elif chance.random() < 0.2:
+                number = chance.randrange(100, 150)
+                if pairs.clients[number].fileno() != -1:
+                    told[pairs.keys[number]] = b""
+            dump = dumper.dump([pairs.port], told, ipv6=False)
+            known |= {sample.key: (sample.sent, sample.received) for sample in dump.moved}
+            full = {
+                sample.key: (sample.sent, sample.received)
+                for sample in dumper.samples([pairs.port], ipv6=False)
+            }
+            assert known == {key: full[key] for key in told}
+            assert dump.found == len(told)
 
 
 def test_sockets_of_no_interest_are_passed_over(dumper: Dumper) -> None:
