@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from frp_wrapper.errors import ConfigError
 from frp_wrapper.failures import SERVICE_DOWN
+from frp_wrapper.metering.connection import Counts
 from frp_wrapper.reasons import REASONS, explain
 from frp_wrapper.tunnel import Tunnel
 
@@ -57,18 +58,20 @@ def probe(tunnel: Tunnel, timeout: float) -> ProbeResult:
         )
     if tunnel.public_host is None or tunnel.public_port is None:
         return _failed("not_online", f"{tunnel.id!r} has no public address: it is {tunnel.status.value}")
+    before = tunnel.counts  # of before the visit: frpc may be quicker than we are
     began = time.monotonic()
     try:
         with socket.create_connection((tunnel.public_host, tunnel.public_port), timeout) as visitor:
-            result = visit(tunnel, visitor, began + timeout)
+            result = visit(tunnel, visitor, began + timeout, before)
     except OSError as exc:
         return _failed(explain(str(exc).lower()).code, f"the public address cannot be reached: {exc}")
     return result or ProbeResult(ok=True, seconds=time.monotonic() - began)
 
 
-def _visit_tcp(tunnel: Tunnel, visitor: socket.socket, deadline: float) -> ProbeResult | None:
+def _visit_tcp(
+    tunnel: Tunnel, visitor: socket.socket, deadline: float, before: Counts | None
+) -> ProbeResult | None:
     """Wait for frpc to say that it has handed a connection to the service, or for its end."""
-    before = tunnel.counts
     visitor.settimeout(_LOOK)
     if before is None:
         deadline = min(deadline, time.monotonic() + _UNTOLD)
@@ -86,7 +89,9 @@ def _visit_tcp(tunnel: Tunnel, visitor: socket.socket, deadline: float) -> Probe
     return _failed("timeout", "the connection was taken by the server, but did not reach the local service")
 
 
-def _visit_http(tunnel: Tunnel, visitor: socket.socket, deadline: float) -> ProbeResult | None:
+def _visit_http(
+    tunnel: Tunnel, visitor: socket.socket, deadline: float, _: Counts | None
+) -> ProbeResult | None:
     """Ask for the page at the public address; any answer that is not frps's own comes from the service."""
     path = "/" + (tunnel.url or "").partition("://")[2].partition("/")[2]
     visitor.settimeout(max(_LOOK, deadline - time.monotonic()))
@@ -103,7 +108,9 @@ def _visit_http(tunnel: Tunnel, visitor: socket.socket, deadline: float) -> Prob
     return None
 
 
-def _visit_https(tunnel: Tunnel, visitor: socket.socket, deadline: float) -> ProbeResult | None:
+def _visit_https(
+    tunnel: Tunnel, visitor: socket.socket, deadline: float, _: Counts | None
+) -> ProbeResult | None:
     """Shake hands: TLS ends at the service, whoever its certificate is of."""
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -113,7 +120,7 @@ def _visit_https(tunnel: Tunnel, visitor: socket.socket, deadline: float) -> Pro
         return None
 
 
-_VISITS: dict[str, Callable[[Tunnel, socket.socket, float], ProbeResult | None]] = {
+_VISITS: dict[str, Callable[[Tunnel, socket.socket, float, Counts | None], ProbeResult | None]] = {
     "tcp": _visit_tcp,
     "http": _visit_http,
     "https": _visit_https,

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from frp_wrapper import ConfigError, FRPClient, FRPServer
+from tests.integration.conftest import eventually
 from tests.processes import freeze, thaw
 
 pytestmark = pytest.mark.integration
@@ -18,6 +19,23 @@ def test_a_tunnel_that_works(client: FRPClient, echo: int, meter: str) -> None:
     result = client.expose_tcp(echo, meter=meter).probe(timeout=20)
     assert (result.ok, result.reason) == (True, None)
     assert result.seconds is None if meter == "off" else 0 < (result.seconds or 0) < 20
+
+
+@pytest.mark.parametrize("meter", ["passive", "relay"])
+def test_frpc_may_be_quicker(
+    client: FRPClient, echo: int, meter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that has been counted before the probe looks at the numbers is the probe's all the same."""
+    tunnel = client.expose_tcp(echo, meter=meter)
+    connect = socket.create_connection
+
+    def connect_and_wait(*arguments: object) -> socket.socket:
+        connection = connect(*arguments)  # type: ignore[arg-type]
+        eventually(lambda: tunnel.counts.connections == 1)
+        return connection
+
+    monkeypatch.setattr(socket, "create_connection", connect_and_wait)
+    assert tunnel.probe(timeout=2).ok
 
 
 def test_a_web_tunnel_that_works(client: FRPClient, web: int) -> None:
