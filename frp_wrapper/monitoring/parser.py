@@ -43,7 +43,7 @@ Found = tuple[Template, dict[str, Any]]
 _MAX_DAMAGED_LINE = 16384
 """Characters that are looked at of a line that does not begin with a header as frp writes it."""
 _MAX_MENDED = 4096
-"""Characters of a message without a template that are looked at more closely."""
+"""Characters of a message without a template, or without its header, that are looked at more closely."""
 _MAX_FOREIGN = 6
 """Records of other programs, in the layout of frp's, that may stand in a line before its first."""
 _COMPACT = "] [proxy] ["
@@ -306,7 +306,7 @@ class OutputParser:
 
     def _without_its_header(self, line: str, owner: str | None, alone: bool) -> Record | None:
         ids = header_ids(line)
-        message = tidy(line[ids.end() :])
+        message = tidy(line[ids.end() : ids.end() + _MAX_MENDED])
         found = self._look_up(message)[2]
         if found is None and alone:
             found = self._catalogues.messages.resemble(message, least=_MIN_WITHOUT_HEADER)
