@@ -64,6 +64,14 @@ class PassiveMeter:
         """Times that the kernel had to drop events; open connections were then found out by a dump."""
         self.unnamed_dropped = 0
         """Closed sockets to our ports that frpc never named: other programs', or lines of frpc that were dropped."""
+        self.untold_ends = 0
+        """Sockets that closed and whose last numbers the kernel has not told: what a look had shown before counts."""
+        default_counters.watch(
+            self,
+            "untold_ends",
+            "frp_wrapper_socket_ends_untold_total",
+            "Sockets that closed and whose last numbers the kernel has not told.",
+        )
         default_counters.watch(
             self,
             "lost_events",
@@ -104,9 +112,7 @@ class PassiveMeter:
         except ValueError:
             return
         with self._lock:
-            if (
-                key in self._open
-            ):  # the kernel uses the port again, and tells of the end of the one before soon
+            if key in self._open:  # the kernel uses the port again, and tells of the end before soon
                 self._close_without_its_end(key)
             waiting = self._unnamed.pop(key, None)
             self._open[key] = (ledger, connection)
@@ -186,7 +192,11 @@ class PassiveMeter:
         self._vanished[key] = (time.monotonic(), ledger, connection)
         self._vanished.move_to_end(key)
         if len(self._vanished) > _WAITING:
-            self._vanished.popitem(last=False)
+            self._give_up_oldest()
+
+    def _give_up_oldest(self) -> None:
+        self._vanished.popitem(last=False)
+        self.untold_ends += 1
 
     def _on_closed(self, sample: Sample) -> None:
         ledger, connection = self._open.pop(sample.key)
@@ -209,7 +219,7 @@ class PassiveMeter:
             del self._unnamed[key]
             self.unnamed_dropped += 1
         while self._vanished and next(iter(self._vanished.values()))[0] < time.monotonic() - _VERY_LATE:
-            self._vanished.popitem(last=False)
+            self._give_up_oldest()
 
     def _dump(self) -> None:
         if len(self._told) > len(self._open):

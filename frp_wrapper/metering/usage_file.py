@@ -19,6 +19,8 @@ Days = dict[str, dict[str, list[int]]]
 """For each tunnel and each day (``2026-01-31``) bytes sent, bytes received, connections, errors."""
 MOST_TUNNELS = 1000
 """Tunnels of one server that are remembered; those that were idle the longest go first."""
+MOST_SERVERS = 100
+"""Servers that are remembered: a server at another port is another one."""
 _KEEP_DAYS = 62
 """This month and the one before."""
 _MOST_BYTES = 64 << 20
@@ -57,7 +59,7 @@ def _text(path: Path) -> str:
 def update(
     path: Path, server: str, new: Mapping[str, Mapping[str, list[int]]], today: date
 ) -> tuple[Days, int]:
-    """Add to what the file has, and give all of this server, and how many tunnels had to be forgotten.
+    """Add to what the file has, and give all of this server, and how many tunnels of all had to be forgotten.
 
     Raises:
         ConfigError: It cannot be read, or is no such file; it stays as it is.
@@ -68,7 +70,7 @@ def update(
         servers = read(path)
         days = servers.setdefault(server, {})
         merge(days, new)
-        forgotten = prune(days, today)
+        forgotten = _prune_all(servers, today)
         _replace(path, json.dumps({"version": 1, "servers": servers}, separators=(",", ":")))
     return days, forgotten
 
@@ -92,6 +94,15 @@ def prune(days: Days, today: date) -> int:
     for tunnel in (excess := longest_idle[: max(0, len(days) - MOST_TUNNELS)]):
         del days[tunnel]
     return len(excess)
+
+
+def _prune_all(servers: dict[str, Days], today: date) -> int:
+    """Do the same for all servers, and forget those that were idle the longest beyond their bound."""
+    forgotten = sum(prune(days, today) for days in servers.values())
+    longest_idle = sorted(servers, key=lambda server: max(map(max, servers[server].values()), default=""))
+    for server in longest_idle[: max(0, len(servers) - MOST_SERVERS)]:
+        forgotten += len(servers.pop(server))
+    return forgotten
 
 
 def _days(tunnels: Mapping[str, Mapping[str, list[int]]]) -> Days:

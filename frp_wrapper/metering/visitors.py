@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from frp_wrapper.metering.connection import Connection
+from frp_wrapper.monitoring.counters import default_counters
 
 __all__ = ["MOST_VISITORS", "VisitorTotals", "Visitors"]
 
@@ -73,6 +74,13 @@ class Visitors:
         return sorted(totals.values(), key=lambda total: -total.bytes_moved)[:limit]
 
     def _forget(self) -> None:
+        if not self.forgotten:  # with the first, as most tunnels never have so many
+            default_counters.watch(
+                self,
+                "forgotten",
+                "frp_wrapper_visitors_forgotten_total",
+                "Visitors' addresses that were dropped because a tunnel had too many.",
+            )
         most = sorted(self._totals.values(), key=lambda total: -total.bytes_moved)
         self.forgotten += len(most) - _KEPT
         self._totals = {total.address: total for total in most[:_KEPT]}

@@ -11,6 +11,7 @@ from frp_wrapper.metering import visitors as visitors_module
 from frp_wrapper.metering.connection import Connection
 from frp_wrapper.metering.connection_rates import ConnectionRates
 from frp_wrapper.metering.visitors import Visitors
+from frp_wrapper.monitoring.counters import default_counters
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -46,6 +47,8 @@ def test_many_visitors(monkeypatch: pytest.MonkeyPatch) -> None:
         visitors.add(connection(f"192.0.2.{number}:1", 100 - number, minutes=1))
     assert [total.address for total in visitors.top(99)] == [f"192.0.2.{number}" for number in range(5)]
     assert visitors.forgotten == 6
+    shown = {sample.name: sample.value for sample in default_counters.collect()}
+    assert shown["frp_wrapper_visitors_forgotten_total"] >= 6
 
 
 def test_rates_of_open_connections() -> None:

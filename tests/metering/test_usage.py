@@ -136,6 +136,22 @@ def test_a_lock_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (days.failures, days.usage("web").today.bytes_sent) == (1, 5)
 
 
+def test_servers_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days of servers that nobody uses any more go from the file too, and there are no more servers than the bound."""
+    monkeypatch.setattr(usage_file, "MOST_SERVERS", 3)
+    path = tmp_path / "usage.json"
+    for number, day in enumerate(("2026-01-01", "2026-06-01", "2026-06-02", "2026-06-03", "2026-06-04")):
+        days, _ = book(path, day, f"s:{number}")
+        days.add("web", Traffic(1))
+        days.flush()
+    assert sorted(server for server, tunnels in usage_file.read(path).items() if tunnels) == [
+        "s:2",
+        "s:3",
+        "s:4",
+    ]
+    assert len(usage_file.read(path)) == 3
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
     """Days are kept for two months, and so many tunnels; those that were idle the longest are forgotten, and counted."""

@@ -175,6 +175,15 @@ def test_requests_in_one_piece(dashboard: MonitoringDashboard) -> None:
     assert (answers.count(b'"tunnels"'), answers.count(b'"ok"')) == (3, 1)
 
 
+def test_a_body_that_never_comes_holds_no_status_back(dashboard: MonitoringDashboard) -> None:
+    """A status whose request promises a body is answered without it, and such a connection is not kept for ever."""
+    ask(dashboard.port, "/api/status")
+    with socket.create_connection(("127.0.0.1", dashboard.port or 0), timeout=20) as connection:
+        connection.sendall(b"GET /api/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200")
+
+
 def test_the_overview(client: StandIn, dashboard: MonitoringDashboard) -> None:
     """``/api/tunnels`` has the client with what is wrong with it, and each tunnel with its error."""
     error = TunnelError("the server refuses it", reason="port_in_use", hint="Take another.")

@@ -15,6 +15,7 @@ __all__ = ["HttpProtocol"]
 _SILENT = logging.Logger("frp_wrapper.dashboard.http", logging.CRITICAL + 1)  # noqa: LOG001 - no part of the host's logging
 """What is wrong with requests is their senders' affair, and hostile text; what the application raises, it logs itself."""
 _STATUS = "/api/status"
+_OF_BODIES = (b"content-length", b"transfer-encoding", b"expect")
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -46,11 +47,6 @@ class HttpProtocol(HttpToolsProtocol):
                 return
         super().on_headers_complete()
 
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the request's body; a status needs none."""
-        if self._answer is None:
-            super().on_body(body)
-
     def on_message_complete(self) -> None:
         """Send the answer that is at hand."""
         if self._answer is None:
@@ -61,15 +57,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _is_simple(self) -> bool:
         """Say whether nothing stands in the way of an answer at once."""
-        cycle: RequestResponseCycle | None = (
-            self.cycle
-        )  # None before the first, which uvicorn does not declare
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first; uvicorn declares otherwise
         return (
             self.parser.get_method() == b"GET"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
             and not self.parser.should_upgrade()
-            and not self.expect_100_continue
+            and not any(name in _OF_BODIES for name, _ in self.headers)  # which may never come
             and not self.flow.write_paused
             and (cycle is None or cycle.response_complete)
         )
