@@ -41,6 +41,8 @@ _REASONS = (
            "Close the other tunnel, or choose another domain, subdomain or path."),
     Reason("domain_not_allowed", "The server does not allow this domain for a tunnel.",
            "For names below the server's own domain use subdomain (one label, no '.' or '*'), not custom_domains."),
+    Reason("file_missing", "A file that frp needs is not there: its configuration, or one that is named in it.",
+           "Check the path; a relative one counts from the folder that frp was started in."),
     Reason("group_auth_failed", "Another tunnel made this group with another group_key.",
            "Use the same group_key in all tunnels of the group."),
     Reason("group_invalid", "The tunnels of this group do not agree on their address.",
@@ -238,6 +240,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (r"(?:visitor|xtcp) connection of \[.*?\] auth failed", "auth_failed"),
     # the network and the local machine
     ("connect to local service", "local_service_down"),
+    ("open .*: no such file or directory|open .*: The system cannot find the", "file_missing"),
+    ("config file is specified|configuration file is not specified", "file_missing"),
     ("too many open files", "too_many_open_files"),
     ("no route found|no such domain", "no_route"),
     (r"address already in use|Only one usage of each socket address", "port_in_use"),

@@ -54,6 +54,7 @@ _SPELLED_COLOUR = re.compile(f"(?:{'|'.join(map(re.escape, _ESCAPES))})[0-9;?]{{
 _REST_OF_COLOUR = re.compile(r"^(?:\[(?:0|1;[34]\d)m){1,3}|\[(?:0|1;[34]\d)m(?=\[[TDIWE\d]|\d{4}[-/]|\s*$)")
 """A colour that lost its control character, where frp puts colours."""
 _DECORATION = " \t`'\"*|>…"
+_QUOTES = "`'\"\u201c\u201d\u2018\u2019"
 _FILES = (
     " admin admin_api aggregator api_router auth classify client client_common common config config_manager conn connector "
     "control control_session controller controller_v2 crypto dashboard dashboard_api discovery gateway handler health http "
@@ -167,7 +168,7 @@ def tidy(message: str) -> str:
 def unquoted(line: str) -> str:
     """Take off the quotation marks around a line that somebody quotes whole."""
     text = line.strip(" \t,")
-    return text[1:-1] if text[:1] in ("'", '"') and text[:1] == text[-1:] else line
+    return text.strip(_QUOTES) if text[:1] in _QUOTES and text[-1:] in _QUOTES else line
 
 
 def is_of_frp(caller: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-__all__ = ["Prefix", "peel", "without_joint"]
+__all__ = ["Prefix", "peel", "without_joint", "without_label"]
 
 _ISO = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _ISO_ZONE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
@@ -29,6 +29,10 @@ _OTHERS = (  # a word is read from its start only: else a long one would take th
 _MARKS = (r"[ \t]{0,40}(?:[>*•-][ \t]{1,8}|[>`|]|\d{1,4}[.):][ \t]{1,8})",)
 _PART = re.compile("|".join((*_TAGS, *_OTHERS, *_MARKS)))
 _TIME_GROUPS, _TAG_GROUPS = (2, 4, 8), (1, 3, 5, 6, 7)
+_LABEL = re.compile(
+    r"(?:[^:\uff1a\[]{1,30}\uff1a|[^\x00-\x7f:\uff1a][^:\uff1a\[]{0,30}:|(?i:error|err|logs?|output) ?:)[ \t]{0,4}"
+)
+"""What somebody says of a line before it: ``error:``, ``it says:``."""
 _JOINT = re.compile(f"(?:{'|'.join((*_TAGS, *_OTHERS))}){{1,3}}$")
 _LONGEST_JOINT = 200
 _MOST = 6
@@ -60,6 +64,12 @@ def peel(line: str) -> Prefix:
         tag = next((part[group] for group in _TAG_GROUPS if part[group]), tag)
         time = time or next((_aware(part[group]) for group in _TIME_GROUPS if part[group]), None)
     return Prefix(end, tag, time)
+
+
+def without_label(line: str) -> str | None:
+    """Take off what somebody says of a line before it, and what a collector put between; None: nothing is said."""
+    label = _LABEL.match(line)
+    return line[label.end() + peel(line[label.end() :]).end :] if label else None
 
 
 def without_joint(message: str, prefix: str) -> str:

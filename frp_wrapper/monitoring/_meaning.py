@@ -54,6 +54,8 @@ def place(record: dict[str, Any], template: Template) -> None:
 def reason_of(template: Template, record: dict[str, Any]) -> str:
     """Give the code of the reason behind a message that tells of a failure."""
     code = code_of(record["error"]) if "error" in record else "unknown"
+    if code == "unknown" and template.event == "config_error":
+        return "config_invalid"
     return code if template.reason is None or code in _SPECIFIC else template.reason
 
 
@@ -107,7 +109,7 @@ def _error_alone(record: dict[str, Any]) -> str | None:
 
 
 def _resembles(record: dict[str, Any], message: str, catalogue: Catalogue) -> bool:
-    begin = tidy(message[:_MAX_TEXT]).removesuffix("...").rstrip("$>")
+    begin = tidy(message[:_MAX_TEXT]).partition("...")[0].rstrip(" $>")
     found = catalogue.resemble(begin, record["level"], max(_MIN_START, min(_MIN_CUT, len(begin))))
     if found is None:
         return False

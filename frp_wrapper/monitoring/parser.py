@@ -22,7 +22,7 @@ from frp_wrapper.monitoring._log_layout import (
     tidy,
     unquoted,
 )
-from frp_wrapper.monitoring._log_prefix import Prefix, peel, without_joint
+from frp_wrapper.monitoring._log_prefix import Prefix, peel, without_joint, without_label
 from frp_wrapper.monitoring._meaning import (
     code_of,
     guess,
@@ -49,7 +49,9 @@ _MAX_FOREIGN = 6
 _COMPACT = "] [proxy] ["
 _MIN_WITHOUT_HEADER = 20
 """Letters of a message that is cut off, and has no header either, before it is taken for frp's."""
-_SEVERE_RAW = frozenset({"panic", "config_error", "login_failed_exit", "admin_error"})
+_SEVERE_RAW = frozenset({
+    "panic", "config_error", "login_failed_exit", "admin_error", "tunnel_error", "visitor_connection_error", "nat_hole_failed",
+})  # fmt: skip
 _ERROR = "Error: "
 """What a command prints before the reason why it ends."""
 _BLANKS = re.compile(r" {2,}")
@@ -277,7 +279,9 @@ class OutputParser:
         elif prefix.end and is_of_transport(line):
             record = self._record("transport_detail", None, "warning", line)
         else:
-            record = self._of_raw_template(line, owner, alone) or self._without_its_header(line, owner, alone)
+            record = self._of_text(line, owner, alone)
+        if record is None and alone and (text := without_label(line)) is not None:
+            record = self._of_text(text, owner, alone)
         if record is None and owner and alone:
             record = self._record("detail", None, "info", line)
         if record is not None:
@@ -285,14 +289,17 @@ class OutputParser:
             record["time"] = prefix.time
         return record
 
+    def _of_text(self, line: str, owner: str | None, alone: bool) -> Record | None:
+        return self._of_raw_template(line, owner, alone) or self._without_its_header(line, owner, alone)
+
     def _of_raw_template(self, line: str, owner: str | None, alone: bool) -> Record | None:
         text, raw = line.strip(" \t`"), self._catalogues.raw
         found = raw.find(text) or raw.find(text.removeprefix(_ERROR))
         if alone and (found is None or not found[0].is_telling):
             alike = raw.resemble(text, least=_MIN_WITHOUT_HEADER)
-            if found is None or (alike is not None and alike[0].text.startswith(text)):
+            if alike is not None and (found is None or alike[0].text.startswith(text)):
                 found = alike
-        if found is None or not (found[0].is_telling or (owner and self._find(text) is None)):
+        if found is None or not (self._is_telling(found) or (owner and self._find(text) is None)):
             return None
         template, values = found
         level = "error" if template.event in _SEVERE_RAW else "info"
@@ -303,6 +310,14 @@ class OutputParser:
             record.setdefault("error", line)
             record["reason"] = reason_of(template, record)
         return record
+
+    def _is_telling(self, found: Found) -> bool:
+        """Say whether a line without a header can only be frp's: by its text, or by the error that it quotes."""
+        template, values = found
+        if template.is_telling:
+            return True
+        quoted = self._catalogues.raw.find(values["error"]) if "error" in values else None
+        return quoted is not None and quoted[0].is_telling
 
     def _without_its_header(self, line: str, owner: str | None, alone: bool) -> Record | None:
         ids = header_ids(line)

@@ -278,6 +278,46 @@ def test_lines_of_others(line: str) -> None:
     assert OutputParser().parse_line(line) is None
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("invalid server_addr", {"type": "config_error", "program": "frpc", "reason": "config_invalid"}),
+        ("bandwidth limit mode should be client or server", {"type": "config_error", "reason": "config_invalid"}),
+        ("proxy web: not support health check type: udp", {"type": "config_error", "tunnel_id": "web"}),
+        ("proxy web: bandwidth limit mode should be client or server", {"type": "config_error", "tunnel_id": "web"}),
+        ("invalid auth.tokenSource: file path cannot be empty", {"type": "config_error", "reason": "config_invalid"}),
+        ("open ./frpc.ini: no such file or directory", {"path": "./frpc.ini", "reason": "file_missing"}),
+        ("open frpc.toml: The system cannot find the file specified.", {"reason": "file_missing"}),
+        ("frps: the configuration file is not specified", {"program": "frps", "reason": "file_missing"}),
+        ("discover error: wait response from stun server timeout", {"type": "nat_hole_failed"}),
+        ("Your NAT type is: HardNAT", {"type": "nat_hole_prepared", "nat_type": "HardNAT"}),
+        ("2024/02/21 08:46:39 http: TLS handshake error from 203.0.113.5:17777: EOF", {"type": "detail", "error": "EOF"}),
+    ],
+)  # fmt: skip
+def test_what_is_printed_past_the_log(line: str, expected: dict[str, Any]) -> None:
+    """What frpc and frps print without a header, and nobody else would, is known for theirs."""
+    assert holds(parse(line), expected)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "port already used", "error: port already used", "error\uff1aport already used", "\u62a5\u9519: port already used",
+        "`port already used`", "'port already used'", "\u201cport already used\u201d", "> error\uff1aport already used", "start error: port already used",
+        "frpc\u62a5\u9519\uff1a2024/02/21 08:46:39 start error: port already used",
+    ],
+)  # fmt: skip
+def test_what_somebody_quotes(line: str) -> None:
+    """An error that somebody copied out of a line, with a word of theirs before it, is still known."""
+    assert holds(parse(line), {"type": "tunnel_error", "reason": "port_in_use"})
+
+
+def test_an_ellipsis_ends_what_is_known() -> None:
+    """Of a message that somebody has shortened in its middle, what stands before that tells the type."""
+    line = "2026/07/01 10:00:00 [I] [service.go:803] client login info: ip [203.0.113.5:1] ... (same run id)"
+    assert parse(line)["type"] == "client_connected"
+
+
 def test_a_program_that_is_known_owns_its_lines() -> None:
     """When it is known whose output it is, a line without a header is its own."""
     assert holds(parse("some text", "frpc"), {"type": "detail", "program": "frpc"})
