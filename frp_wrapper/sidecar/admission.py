@@ -149,6 +149,10 @@ class Guarded(Protocol):
     slot: int
     admission: Admission | None
 
+    @property
+    def open_now(self) -> int:
+        """How many of its connections are open."""
+
 
 def refuse(gate: Guarded, visitor: str | None, peer: str, slots: Slots, news: News) -> str | None:
     """Say why a new connection is refused, a key of `REFUSALS`, and count and tell it; None: it may come in.
@@ -164,7 +168,7 @@ def refuse(gate: Guarded, visitor: str | None, peer: str, slots: Slots, news: Ne
     if admission is None:
         return None
     before = admission.forgotten
-    reason = admission.refusal(visitor, slots.read(gate.slot, Field.OPEN), time.monotonic())
+    reason = admission.refusal(visitor, gate.open_now, time.monotonic())
     news.forgotten += admission.forgotten - before
     if reason is not None:
         field, text = REFUSALS[reason]

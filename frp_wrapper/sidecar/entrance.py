@@ -38,10 +38,10 @@ Handler = Callable[[int], None]
 class Loop(Protocol):
     """What the relay's thread does for its parts."""
 
-    def watch(self, end: socket.socket, handler: Handler, events: int) -> None:
+    def watch(self, end: socket.SocketType, handler: Handler, events: int) -> None:
         """Call ``handler`` with what epoll says of a socket."""
 
-    def unwatch(self, end: socket.socket) -> None:
+    def unwatch(self, end: socket.SocketType) -> None:
         """Call nobody for it any more; before the socket is closed. One that is not watched is no error."""
 
 
@@ -64,12 +64,16 @@ class Visit:
     is_check: bool = False
 
 
+UNKNOWN = Visit()
+"""A visit of which nothing is known."""
+
+
 class _Arrival:
     """A connection of which it is not known yet what it is."""
 
     __slots__ = ("gate", "head", "incoming", "peer", "until")
 
-    def __init__(self, gate: Gate, incoming: socket.socket, peer: str) -> None:
+    def __init__(self, gate: Gate, incoming: socket.SocketType, peer: str) -> None:
         self.gate = gate
         self.incoming = incoming
         self.peer = peer
@@ -89,7 +93,11 @@ class Entrance:
     """
 
     def __init__(
-        self, loop: Loop, slots: Slots, news: News, enter: Callable[[Gate, socket.socket, str, Visit], None]
+        self,
+        loop: Loop,
+        slots: Slots,
+        news: News,
+        enter: Callable[[Gate, socket.SocketType, str, Visit], None],
     ) -> None:
         self._loop = loop
         self._slots = slots
@@ -101,11 +109,11 @@ class Entrance:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def receive(self, gate: Gate, incoming: socket.socket, peer: str) -> None:
-        """Take a new connection of frpc in."""
+    def receive(self, gate: Gate, incoming: socket.SocketType, peer: str) -> None:
+        """Take a new connection of frpc in, of which something has to be known before it goes on to the service."""
         incoming.setblocking(False)
         if gate.proxy_protocol == "none" and gate.health_check is None:
-            self._admit(gate, incoming, peer, Visit())
+            self._admit(gate, incoming, peer, UNKNOWN)
             return
         arrival = _Arrival(gate, incoming, peer)
         if not self._read(arrival):
@@ -173,13 +181,13 @@ class Entrance:
             visit = Visit(visitor, forwarded, len(head) - size, ended)
             self._admit(gate, arrival.incoming, arrival.peer, visit)
 
-    def _admit(self, gate: Gate, incoming: socket.socket, peer: str, visit: Visit) -> None:
+    def _admit(self, gate: Gate, incoming: socket.SocketType, peer: str, visit: Visit) -> None:
         if refuse(gate, visit.visitor, peer, self._slots, self._news) is None:
             self._enter(gate, incoming, peer, visit)
         else:
             self._turn_away(incoming)
 
-    def _turn_away(self, incoming: socket.socket) -> None:
+    def _turn_away(self, incoming: socket.SocketType) -> None:
         self._loop.unwatch(incoming)
         reset(incoming)
 
@@ -195,12 +203,14 @@ class Entrance:
 class _ConnectCheck:
     """Finds out for frpc whether the service takes a connection."""
 
-    def __init__(self, loop: Loop, running: set[_ConnectCheck], incoming: socket.socket, gate: Gate) -> None:
+    def __init__(
+        self, loop: Loop, running: set[_ConnectCheck], incoming: socket.SocketType, gate: Gate
+    ) -> None:
         self._loop = loop
         self._running = running
         self._incoming = incoming
         self._gate = gate
-        self._outgoing: socket.socket | None = None
+        self._outgoing: socket.SocketType | None = None
 
     def start(self) -> None:
         """Begin; what comes of it is told to frpc."""
@@ -249,7 +259,7 @@ class _ConnectCheck:
         self._outgoing = None
 
 
-def reset(end: socket.socket) -> None:
+def reset(end: socket.SocketType) -> None:
     """Close a connection by a reset: nobody shall take it for a clean end."""
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

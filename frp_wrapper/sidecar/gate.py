@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from frp_wrapper.sidecar.admission import Admission
 from frp_wrapper.sidecar.health_checks import HealthCheck
+from frp_wrapper.sidecar.news import describe
+from frp_wrapper.sidecar.slots import Slots
 from frp_wrapper.sidecar.targets import Targets
 
 if TYPE_CHECKING:
@@ -37,8 +39,26 @@ class Gate:
         """Once it is closed its slot may be another tunnel's: what its last connections carry is not counted."""
         self.admission = admission
         self.health_check = health_check
+        self.is_open_to_all = proxy_protocol == "none" and admission is None and health_check is None
+        """Nothing has to be known of a connection before it goes on to the service."""
         self.links: set[Link] = set()
+        self.open_now = 0
+        """Visitors' connections."""
+        self.connections = self.sent = self.received = 0
+        """What is not in the shared counters yet: they are written once for all that one look at the sockets brought."""
 
-    def connections(self) -> list[dict[str, Any]]:
+    def tell(self, slots: Slots) -> None:
+        """Write what has come since the last time into the shared counters."""
+        if self.is_open:
+            slots.went_on(
+                self.slot,
+                connections=self.connections,
+                open_now=self.open_now,
+                sent=self.sent,
+                received=self.received,
+            )
+        self.connections = self.sent = self.received = 0
+
+    def describe(self) -> list[dict[str, Any]]:
         """Describe the visitors' connections; may be called from another thread."""
-        return [link.describe() for link in list(self.links) if link.counted]
+        return [describe(link.row()) for link in list(self.links) if link.counted]

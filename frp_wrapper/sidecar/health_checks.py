@@ -51,7 +51,7 @@ def asks_for_connection(head: bytes) -> bool:
     return head.startswith(f"GET {CONNECT_PATH} ".encode())
 
 
-def answer(incoming: socket.socket) -> None:
+def answer(incoming: socket.SocketType) -> None:
     """Tell frpc that the service has taken a connection."""
     with contextlib.suppress(OSError):  # it did not wait so long
         incoming.send(_TAKEN)

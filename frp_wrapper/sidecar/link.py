@@ -7,9 +7,9 @@ import select
 import socket
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from frp_wrapper.sidecar.news import News, row
+from frp_wrapper.sidecar.news import News, Row
 from frp_wrapper.sidecar.pump import PipePool, Pump
 from frp_wrapper.sidecar.slots import Slots
 
@@ -22,14 +22,25 @@ if hasattr(select, "epoll"):
     _IN, _OUT, _ENDS = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP | select.EPOLLHUP
 
 
-@dataclass(frozen=True, slots=True)
+class ServiceError(OSError):
+    """The local service refused a connection, or broke it off."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code, os.strerror(code))
+
+
+@dataclass(slots=True)
 class Desk:
-    """What all connections of one relay thread work with: counters, a buffer, pipes."""
+    """What all connections of one relay thread work with."""
 
     slots: Slots
     buffer: memoryview
     pipes: PipePool
     news: News
+    changed: set[Gate]
+    """Tunnels of which the shared counters do not know all yet."""
+    connecting: int = 0
+    """Connections that the service has not taken yet."""
 
 
 class Link:
@@ -47,15 +58,15 @@ class Link:
     """
 
     __slots__ = (
-        "_closed_at", "_connect_seconds", "_descriptor", "_down", "_error", "_first_byte_seconds", "_news", "_opened", "_opened_at",
-        "_received", "_sent", "_slots", "_up", "_visitor", "closed", "counted", "done", "gate", "incoming", "outgoing", "peer",
+        "_closed_at", "_connect_seconds", "_desk", "_down", "_error", "_first_byte_seconds", "_opened_at",
+        "_received", "_sent", "_up", "_visitor", "closed", "counted", "descriptor", "done", "gate", "incoming", "opened", "outgoing", "peer",
     )  # fmt: skip
 
     def __init__(
         self,
         gate: Gate,
-        incoming: socket.socket,
-        outgoing: socket.socket,
+        incoming: socket.SocketType,
+        outgoing: socket.SocketType,
         peer: str,
         *,
         visit: Visit,
@@ -69,24 +80,24 @@ class Link:
         self.counted = False
         self.done = False
         """Both directions have come to their end."""
-        self._slots = desk.slots
-        self._news = desk.news
+        self._desk = desk
         self._up = Pump(incoming, outgoing, desk.buffer, desk.pipes)
         self._down = Pump(outgoing, incoming, desk.buffer, desk.pipes)
         self._down.writable = True  # nothing has been sent to it
-        self._descriptor = incoming.fileno()
-        self._up.push(visit.head)
-        self._up.moved = visit.payload
-        self._up.ended = visit.ended
+        self.descriptor = incoming.fileno()
+        """That of the socket from frpc."""
+        if visit.head or visit.ended:
+            self._up.push(visit.head, visit.payload, ended=visit.ended)
         self._visitor = visit.visitor
         self._sent = 0
         self._received = 0
         self._opened_at = time.time()
-        self._opened = time.monotonic()
+        self.opened = time.monotonic()
         self._closed_at: float | None = None
         self._connect_seconds: float | None = None
         self._first_byte_seconds: float | None = None
         self._error: str | None = None
+        desk.connecting += 1
         if not visit.is_check:
             self._count()
 
@@ -95,10 +106,12 @@ class Link:
         """The local service has taken the connection."""
         return self._connect_seconds is not None
 
-    def error_of(self, descriptor: int) -> str:
+    def error_of(self, descriptor: int) -> OSError:
         """Say why a socket failed."""
-        end = self.incoming if descriptor == self.incoming.fileno() else self.outgoing
-        return os.strerror(end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        if descriptor != self.descriptor:
+            return ServiceError(self.outgoing.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        code = self.incoming.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return OSError(code, os.strerror(code))
 
     def on_event(self, descriptor: int, events: int) -> bool:
         """Move what can be moved since epoll reported ``events`` of one of the sockets, and count it.
@@ -113,7 +126,7 @@ class Link:
         Raises:
             OSError: One of the sockets failed.
         """
-        if descriptor == self._descriptor:
+        if descriptor == self.descriptor:
             reading, writing = self._up, self._down
         else:
             reading, writing = self._down, self._up
@@ -121,67 +134,74 @@ class Link:
             reading.readable = reading.ending = True
         elif events & _IN:
             reading.readable = True
+        more = False
         if not writing.writable and events & _OUT:
             writing.writable = True
-            if writing is self._up and self._connect_seconds is None:
-                self._connect_seconds = time.monotonic() - self._opened
-        elif events:  # which concerns one direction
-            return reading.writable and self._run(reading, writing)
-        return self._run(self._up, self._down) | self._run(self._down, self._up)
-
-    def _run(self, pump: Pump, other: Pump) -> bool:
-        try:
-            return pump.run(other.finished)
-        finally:
-            self.done = pump.finished and other.finished
-            if pump.moved:
-                self._account()
+            if self._connect_seconds is None:
+                self._connected()
+            more = writing.run(reading.finished)
+        elif not events:
+            more = writing.run(reading.finished) | reading.run(writing.finished)
+        if reading.readable and reading.writable:
+            more |= reading.run(writing.finished)
+        if reading.moved or writing.moved:
+            self._account()
+        if reading.finished and writing.finished:
+            self.done = True
+        return more
 
     def close(self, error: str | None) -> None:
         """Close both sockets."""
         if self.closed:
             return
         self.closed = True
-        self._closed_at = (
-            self._opened_at + time.monotonic() - self._opened
-        )  # true also when the clock is set meanwhile
+        # true also when the clock is set meanwhile
+        self._closed_at = self._opened_at + time.monotonic() - self.opened
         self._error = error
-        self._up.close()
-        self._down.close()
+        if self._up.moved or self._down.moved:
+            self._account()
+        for pump in (self._up, self._down):
+            if pump.pipe is not None:
+                pump.return_pipe()
         self.incoming.close()
         self.outgoing.close()
-        if self.counted and self.gate.is_open:
-            self._slots.closed(self.gate.slot)
+        if self._connect_seconds is None:
+            self._desk.connecting -= 1
+        if self.counted:
+            self.gate.open_now -= 1
+            self._desk.changed.add(self.gate)
 
-    def describe(self) -> dict[str, Any]:
-        """Give what is known of it; times are seconds since the epoch."""
-        return row(
-            self._visitor,
-            self.peer,
-            self._opened_at,
-            self._closed_at,
-            sent=self._sent,
-            received=self._received,
-            error=self._error,
-            connect_seconds=self._connect_seconds,
-            first_byte_seconds=self._first_byte_seconds,
-        )
+    def row(self) -> Row:
+        """Note what is known of it."""
+        return (
+            self._visitor, self._opened_at, self._closed_at, self._sent, self._received, self.peer,
+            self._error, None, self._connect_seconds, self._first_byte_seconds,
+        )  # fmt: skip
+
+    def _connected(self) -> None:
+        self._connect_seconds = time.monotonic() - self.opened
+        self._desk.connecting -= 1
 
     def _count(self) -> None:
         self.counted = True
-        if self.gate.is_open:
-            self._slots.opened(self.gate.slot)
-        if self._news.wants_opened:
-            self._news.add(self.gate.name, "opened", self.describe())
+        self.gate.connections += 1
+        self.gate.open_now += 1
+        self._desk.changed.add(self.gate)
+        if self._desk.news.wants_opened:
+            self._desk.news.add(self.gate.name, "opened", self.row())
 
     def _account(self) -> None:
-        received, self._up.moved = self._up.moved, 0
-        sent, self._down.moved = self._down.moved, 0
         if not self.counted:
             return
-        self._received += received
-        self._sent += sent
-        if sent and self._first_byte_seconds is None:
-            self._first_byte_seconds = time.monotonic() - self._opened
-        if self.gate.is_open:
-            self._slots.moved(self.gate.slot, sent, received)
+        gate, up, down = self.gate, self._up, self._down
+        if down.moved:
+            if not self._sent:
+                self._first_byte_seconds = time.monotonic() - self.opened
+            self._sent += down.moved
+            gate.sent += down.moved
+            down.moved = 0
+        if up.moved:
+            self._received += up.moved
+            gate.received += up.moved
+            up.moved = 0
+        self._desk.changed.add(gate)

@@ -16,6 +16,8 @@ _BUDGET = 16
 _SMALL = 16384
 _SMALL_RUN = 4
 """So many small pieces in a row end the bulk mode: copying is cheaper than two splices then."""
+_NO_WAIT = socket.MSG_DONTWAIT
+"""Not to wait, asked for with each call: most connections end before it would pay to ask the socket once for all."""
 _SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE if hasattr(os, "splice") else 0
 
 
@@ -71,18 +73,19 @@ class Pump:
     """
 
     __slots__ = (
-        "_buffer", "_bulk", "_in_pipe", "_pipe", "_pipes", "_rest", "_small",
-        "ended", "ending", "finished", "moved", "readable", "sink", "source", "writable",
+        "_buffer", "_bulk", "_in_pipe", "_pipes", "_rest", "_small",
+        "ended", "ending", "finished", "moved", "pipe", "readable", "sink", "source", "writable",
     )  # fmt: skip
 
     def __init__(
-        self, source: socket.socket, sink: socket.socket, buffer: memoryview, pipes: PipePool
+        self, source: socket.SocketType, sink: socket.SocketType, buffer: memoryview, pipes: PipePool
     ) -> None:
         self.source = source
         self.sink = sink
         self._buffer = buffer
         self._pipes = pipes
-        self._pipe: tuple[int, int] | None = None
+        self.pipe: tuple[int, int] | None = None
+        """Borrowed while the pieces are large."""
         self._in_pipe = 0
         self._rest: bytes | memoryview = b""
         self._bulk = False
@@ -98,9 +101,11 @@ class Pump:
         self.moved = 0
         """Bytes read from the source since the last look at it."""
 
-    def push(self, data: bytes) -> None:
-        """Queue bytes ahead of all others, before the first `run`."""
+    def push(self, data: bytes, payload: int, *, ended: bool) -> None:
+        """Queue bytes ahead of all others, before the first `run`; so many of them count, and they may be the last."""
         self._rest = data
+        self.moved = payload
+        self.ended = ended
 
     def run(self, last: bool) -> bool:
         """Move what can be moved; True when there is more to do at once.
@@ -122,29 +127,30 @@ class Pump:
                 self._write_from_pipe()
             elif not self.readable:
                 break
-            elif self._bulk and (self._pipe is not None or self._borrow_pipe()):
+            elif self._bulk and (self.pipe is not None or self._borrow_pipe()):
                 self._read_to_pipe()
             else:
                 self._copy()
         else:
             return True
-        if self._pipe is not None:
-            self._return_pipe()
+        if self.pipe is not None:
+            self.return_pipe()
         if self.ended and not self.finished:
             self.finished = True
             if not last:
                 self.sink.shutdown(socket.SHUT_WR)
         return False
 
-    def close(self) -> None:
-        """Give up; what has not been written is lost."""
-        if self._pipe is not None:
-            self._return_pipe()
-        self._rest = b""
+    def return_pipe(self) -> None:
+        """Give the pipe back; what is still in it is lost."""
+        assert self.pipe is not None
+        self._pipes.give_back(self.pipe, empty=not self._in_pipe)
+        self.pipe = None
+        self._in_pipe = 0
 
     def _copy(self) -> None:
         try:
-            size = self.source.recv_into(self._buffer)
+            size = self.source.recv_into(self._buffer, 0, _NO_WAIT)
         except BlockingIOError:
             self.readable = False
             return
@@ -156,7 +162,7 @@ class Pump:
         if not (self._bulk or self.ending):  # there was no more; what comes from now on raises an edge
             self.readable = False
         try:
-            sent = self.sink.send(self._buffer[:size])
+            sent = self.sink.send(self._buffer[:size], _NO_WAIT)
         except BlockingIOError:
             sent = 0
         if sent < size:
@@ -165,16 +171,16 @@ class Pump:
 
     def _write_rest(self) -> None:
         try:
-            sent = self.sink.send(self._rest)
+            sent = self.sink.send(self._rest, _NO_WAIT)
         except BlockingIOError:
             self.writable = False
             return
         self._rest = memoryview(self._rest)[sent:]
 
     def _read_to_pipe(self) -> None:
-        assert self._pipe is not None
+        assert self.pipe is not None
         try:
-            size = os.splice(self.source.fileno(), self._pipe[1], _PIPE, flags=_SPLICE)
+            size = os.splice(self.source.fileno(), self.pipe[1], _PIPE, flags=_SPLICE)
         except BlockingIOError:
             self.readable = False
             return
@@ -187,9 +193,9 @@ class Pump:
         self._bulk = self._small <= _SMALL_RUN
 
     def _write_from_pipe(self) -> None:
-        assert self._pipe is not None
+        assert self.pipe is not None
         try:
-            self._in_pipe -= os.splice(self._pipe[0], self.sink.fileno(), self._in_pipe, flags=_SPLICE)
+            self._in_pipe -= os.splice(self.pipe[0], self.sink.fileno(), self._in_pipe, flags=_SPLICE)
         except BlockingIOError:
             self.writable = False
 
@@ -198,12 +204,9 @@ class Pump:
         self.readable = False
 
     def _borrow_pipe(self) -> bool:
-        self._pipe = self._pipes.take()
+        for end in (self.source, self.sink):
+            if end.getblocking():  # asks Python's socket, not the kernel
+                end.setblocking(False)
+        self.pipe = self._pipes.take()
         self._small = 0
-        return self._pipe is not None
-
-    def _return_pipe(self) -> None:
-        assert self._pipe is not None
-        self._pipes.give_back(self._pipe, empty=not self._in_pipe)
-        self._pipe = None
-        self._in_pipe = 0
+        return self.pipe is not None

@@ -17,24 +17,28 @@ from functools import partial
 from typing import Any
 
 from frp_wrapper.sidecar.admission import Admission
-from frp_wrapper.sidecar.entrance import SWEEP, Entrance, Handler, Visit, reset
+from frp_wrapper.sidecar.entrance import SWEEP, UNKNOWN, Entrance, Handler, Visit, reset
 from frp_wrapper.sidecar.gate import Gate
 from frp_wrapper.sidecar.health_checks import health_check
-from frp_wrapper.sidecar.link import Desk, Link
+from frp_wrapper.sidecar.link import Desk, Link, ServiceError
 from frp_wrapper.sidecar.news import News, row
 from frp_wrapper.sidecar.pump import BUFFER, PipePool
 from frp_wrapper.sidecar.slots import Field, Slots
-from frp_wrapper.sidecar.targets import Targets, addresses_of, family_of
+from frp_wrapper.sidecar.targets import Targets, addresses_of
 from frp_wrapper.sidecar.udp import UdpGate, listen
 
 _ACCEPTS = 64
 """Connections taken at once before the open ones have their turn."""
 _EVENTS = 512
 _BACKLOG = 1024
-_SYN_RETRIES = 3
-"""Tries more to reach a service that does not answer at all: 15 s, frpc itself waits 10."""
+_LOOK = 1.0
+"""Seconds between two looks at sessions of datagrams, and at connections that the service has not taken."""
+_CONNECT_SECONDS = 10.0
+"""How long a service may take to accept a connection; frpc itself waits as long."""
 _NO_DESCRIPTOR_PAUSE = 0.05
 """Seconds to wait for a descriptor to come free when there is none for a new connection."""
+_TCP, _NO_DELAY = int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY)
+_WAITING = (0, errno.EINPROGRESS)
 _EDGES = _ERROR = _OUTGOING = 0
 if hasattr(select, "epoll"):
     _OUTGOING = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -68,10 +72,11 @@ class Relay:
         """What is called for descriptors that are no link's."""
         self._busy: set[Link] = set()
         self.news = News()
-        self._desk = Desk(slots, memoryview(bytearray(BUFFER)), PipePool(), self.news)
+        self._changed: set[Gate] = set()
+        self._desk = Desk(slots, memoryview(bytearray(BUFFER)), PipePool(), self.news, self._changed)
         self._entrance = Entrance(self, slots, self.news, self._connect)
         self._udp: list[UdpGate] = []
-        self._swept_at = 0.0
+        self._swept_at = self._looked_at = 0.0
         self._actions: deque[tuple[Callable[[], None], threading.Event]] = deque()
         self._epoll = select.epoll()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -187,16 +192,16 @@ class Relay:
     def connections(self, name: str) -> list[dict[str, Any]]:
         """Describe the open connections of a tunnel."""
         gate = self._gates.get(name)
-        return gate.connections() if gate else []
+        return gate.describe() if gate else []
 
-    def watch(self, end: socket.socket, handler: Handler, events: int) -> None:
+    def watch(self, end: socket.SocketType, handler: Handler, events: int) -> None:
         """Call ``handler`` with what epoll says of a socket."""
         descriptor = end.fileno()
         change = self._epoll.modify if descriptor in self._handlers else self._epoll.register
         self._handlers[descriptor] = handler
         change(descriptor, events)
 
-    def unwatch(self, end: socket.socket) -> None:
+    def unwatch(self, end: socket.SocketType) -> None:
         """Call nobody for it any more; before the socket is closed. One that is not watched is no error."""
         if self._handlers.pop(end.fileno(), None) is not None:
             self._epoll.unregister(end.fileno())
@@ -218,44 +223,75 @@ class Relay:
             self._on_failure()
 
     def _run(self) -> None:
-        links, serve = self._links, self._serve
+        handlers = self._handlers
         while not self._stopping:
-            others = []
-            for descriptor, events in self._epoll.poll(self._patience(), _EVENTS):
-                link = links.get(descriptor)
-                if link is not None:
-                    serve(link, descriptor, events)
-                else:
-                    others.append((descriptor, events))
-            if self._busy:
-                self._go_on()
             # these may open descriptors, and an event of one that has just been closed must not meet its next owner
-            for descriptor, events in others:
-                if (handler := self._handlers.get(descriptor)) is not None:
+            for descriptor, handler, events in self._serve(self._ready()):
+                if handlers.get(descriptor) is handler:
                     handler(events)
+            self._tell()
             self._sweep()
         self._close_all()
 
-    def _go_on(self) -> None:
-        """Serve those that had more to do than fits in one turn."""
-        links, self._busy = self._busy, set()
-        for link in links:
-            if not link.closed:
-                self._serve(link, link.incoming.fileno(), 0)
+    def _serve(self, ready: list[tuple[int, int]]) -> list[tuple[int, Handler, int]]:
+        """Serve the links, and give what is left: events of other descriptors, with who handles them."""
+        links, handlers, others = self._links, self._handlers, []
+        for descriptor, events in ready:
+            link = links.get(descriptor)
+            if link is None:
+                if descriptor in handlers:
+                    others.append((descriptor, handlers[descriptor], events))
+                continue
+            try:
+                if events & _ERROR:
+                    raise link.error_of(descriptor)
+                has_more = link.on_event(descriptor, events)
+            except OSError as exc:
+                self._fail(link, exc)
+                continue
+            if has_more:
+                self._busy.add(link)
+            elif link.done:
+                self._close(link, None)
+        return others
+
+    def _tell(self) -> None:
+        for gate in self._changed:
+            gate.tell(self._slots)
+        self._changed.clear()
+
+    def _ready(self) -> list[tuple[int, int]]:
+        """Wait for what epoll has to tell; links that had more to do than fits in one turn come after it."""
+        ready = self._epoll.poll(self._patience(), _EVENTS)
+        if self._busy:
+            ready += [(link.descriptor, 0) for link in self._busy]
+            self._busy.clear()
+        return ready
 
     def _patience(self) -> float | None:
         if self._busy:
             return 0.0
-        return SWEEP if self._entrance else 1.0 if self._udp else None
+        return SWEEP if self._entrance else _LOOK if self._udp or self._desk.connecting else None
 
     def _sweep(self) -> None:
         """Look, now and then, at what has waited for too long."""
-        if not (self._entrance or self._udp) or time.monotonic() - self._swept_at < SWEEP:
+        if not (self._entrance or self._udp or self._desk.connecting):
             return
-        self._swept_at = time.monotonic()
-        self._entrance.sweep()
-        for gate in self._udp:
-            gate.sweep()
+        now = time.monotonic()
+        if now - self._swept_at >= SWEEP:
+            self._swept_at = now
+            self._entrance.sweep()
+            for gate in self._udp:
+                gate.sweep()
+        if self._desk.connecting and now - self._looked_at >= _LOOK:
+            self._looked_at = now
+            self._give_up(now)
+
+    def _give_up(self, now: float) -> None:
+        """End connections that the service has not taken; to look at all now and then costs less than a list of them."""
+        for link in set(self._links.values()):
+            if not link.was_connected and now - link.opened >= _CONNECT_SECONDS:
+                self._fail(link, ServiceError(errno.ETIMEDOUT))
 
     def _call(self, action: Callable[[], None]) -> None:
         """Have something done on the relay's thread, and wait for it."""
@@ -277,6 +313,7 @@ class Relay:
         self.watch(gate.listener, gate.on_frpc, select.EPOLLIN)
 
     def _end_tcp(self, gate: Gate) -> None:
+        gate.tell(self._slots)
         gate.is_open = False
         self.unwatch(gate.listener)
         gate.listener.close()
@@ -288,7 +325,8 @@ class Relay:
     def _accept(self, gate: Gate, _events: int) -> None:
         for _ in range(_ACCEPTS):
             try:
-                incoming, peer = gate.listener.accept()
+                # what accept() gives too, but without the layers of Python around it
+                descriptor, peer = gate.listener._accept()  # type: ignore[attr-defined]
             except OSError as exc:  # none left, or closed meanwhile
                 if exc.errno in (
                     errno.EMFILE,
@@ -296,34 +334,36 @@ class Relay:
                 ):  # no descriptor left: epoll would call again at once
                     time.sleep(_NO_DESCRIPTOR_PAUSE)
                 return
-            self._entrance.receive(gate, incoming, f"{peer[0]}:{peer[1]}")
+            incoming = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+            if gate.is_open_to_all:
+                self._connect(gate, incoming, f"{peer[0]}:{peer[1]}", UNKNOWN)
+            else:
+                self._entrance.receive(gate, incoming, f"{peer[0]}:{peer[1]}")
 
-    def _connect(self, gate: Gate, incoming: socket.socket, peer: str, visit: Visit) -> None:
+    def _connect(self, gate: Gate, incoming: socket.SocketType, peer: str, visit: Visit) -> None:
         target = gate.targets.current
         try:
-            outgoing = socket.socket(family_of(target), _OUTGOING)
-            outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, _SYN_RETRIES)
+            outgoing = socket.SocketType(gate.targets.family, _OUTGOING)
+            outgoing.setsockopt(_TCP, _NO_DELAY, 1)
         except OSError as exc:
             self._turn_away(gate, incoming, peer, visit, str(exc.strerror))
             return
         code = outgoing.connect_ex(target)
-        if code not in (0, errno.EINPROGRESS):
+        if code not in _WAITING:
             outgoing.close()
             self._turn_away(gate, incoming, peer, visit, os.strerror(code))
             return
         link = Link(gate, incoming, outgoing, peer, visit=visit, desk=self._desk)
         gate.links.add(link)
-        for end in (incoming, outgoing):
-            self._follow(end.fileno(), link)
-
-    def _follow(self, descriptor: int, link: Link) -> None:
-        """Have epoll tell of a link's socket; one that the entrance has waited for is known to it."""
+        descriptor, epoll = link.descriptor, self._epoll
+        is_known = self._handlers.pop(descriptor, None) is not None  # the entrance has waited for it
+        (epoll.modify if is_known else epoll.register)(descriptor, _EDGES)
         self._links[descriptor] = link
-        change = self._epoll.register if self._handlers.pop(descriptor, None) is None else self._epoll.modify
-        change(descriptor, _EDGES)
+        descriptor = outgoing.fileno()
+        epoll.register(descriptor, _EDGES)
+        self._links[descriptor] = link
 
-    def _turn_away(self, gate: Gate, incoming: socket.socket, peer: str, visit: Visit, why: str) -> None:
+    def _turn_away(self, gate: Gate, incoming: socket.SocketType, peer: str, visit: Visit, why: str) -> None:
         """End a connection that cannot be made to the service."""
         self.unwatch(incoming)
         reset(incoming)
@@ -334,21 +374,9 @@ class Relay:
         now = time.time()
         self.news.add(gate.name, "failed", row(visit.visitor, peer, now, now, error=why))
 
-    def _serve(self, link: Link, descriptor: int, events: int) -> None:
-        if events & _ERROR:
-            by_service = descriptor == link.outgoing.fileno()
-            self._fail(link, link.error_of(descriptor), by_service=by_service)
-            return
-        try:
-            if link.on_event(descriptor, events):
-                self._busy.add(link)
-            elif link.done:
-                self._close(link, None)
-        except OSError as exc:
-            self._fail(link, exc.strerror or str(exc), by_service=False)
-
-    def _fail(self, link: Link, why: str, *, by_service: bool) -> None:
+    def _fail(self, link: Link, error: OSError) -> None:
         """Pass an abort on as an abort: a reset must not look like a clean end to the other side."""
+        by_service = isinstance(error, ServiceError)
         if by_service and not link.was_connected:
             link.gate.targets.turn()
         if by_service and link.counted and link.gate.is_open:
@@ -356,20 +384,20 @@ class Relay:
         for end in (link.incoming, link.outgoing):
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._close(link, why, by_service=by_service)
+        self._close(link, error.strerror or str(error), by_service=by_service)
 
     def _close(self, link: Link, error: str | None, *, by_service: bool = False) -> None:
         link.gate.links.discard(link)
-        for end in (link.incoming, link.outgoing):
-            self._links.pop(end.fileno(), None)
+        del self._links[link.descriptor], self._links[link.outgoing.fileno()]
         link.close(error)
         if link.counted:
             kind = "closed" if not by_service else "broken" if link.was_connected else "failed"
-            self.news.add(link.gate.name, kind, link.describe())
+            self.news.add(link.gate.name, kind, link.row())
 
     def _close_all(self) -> None:
         for link in set(self._links.values()):
             self._close(link, "the relay ended")
+        self._tell()
         self._entrance.close()
         for gate in list(self._gates.values()):
             gate.close() if isinstance(gate, UdpGate) else gate.listener.close()

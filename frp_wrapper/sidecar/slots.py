@@ -67,24 +67,13 @@ class Slots:
         """Add to one number; only one thread of one process may write."""
         self._words[slot * _WORDS + field] += amount
 
-    def opened(self, slot: int) -> None:
-        """Add a connection that has begun just now, as `add` does."""
-        words, start = self._words, slot * _WORDS
-        words[start + _CONNECTIONS] += 1
-        words[start + _OPEN] += 1
-        words[start + _ACTIVITY] = time.time_ns()
-
-    def closed(self, slot: int) -> None:
-        """Take off a connection that has ended just now, as `add` does."""
-        words, start = self._words, slot * _WORDS
-        words[start + _OPEN] -= 1
-        words[start + _ACTIVITY] = time.time_ns()
-
-    def moved(self, slot: int, sent: int, received: int) -> None:
-        """Add bytes that have moved just now, as `add` does."""
+    def went_on(self, slot: int, *, connections: int, open_now: int, sent: int, received: int) -> None:
+        """Add what has happened just now, as `add` does, and set how many connections are open."""
         words, start = self._words, slot * _WORDS
         words[start + _SENT] += sent
         words[start + _RECEIVED] += received
+        words[start + _CONNECTIONS] += connections
+        words[start + _OPEN] = open_now
         words[start + _ACTIVITY] = time.time_ns()
 
     def write(self, slot: int, field: Field, value: int) -> None:

@@ -23,20 +23,20 @@ class Targets:
 
     def __init__(self, host: str, port: int) -> None:
         self._addresses = addresses_of(host, port, socket.SOCK_STREAM)
+        self.current = self._addresses[0]
+        """The address to connect to."""
+        self.family = int(family_of(self.current))
+        """Its kind of socket; a number, which costs less than a member of an enumeration."""
         for _ in self._addresses[1:]:
-            if _accepts(self._addresses[0]):
+            if _accepts(self.current):
                 break
             self.turn()
 
-    @property
-    def current(self) -> Address:
-        """The address to connect to."""
-        return self._addresses[0]
-
     def turn(self) -> None:
         """Take the next address from now on: this one does not accept connections."""
-        if len(self._addresses) > 1:
-            self._addresses = [*self._addresses[1:], self._addresses[0]]
+        self._addresses = [*self._addresses[1:], self._addresses[0]]
+        self.current = self._addresses[0]
+        self.family = int(family_of(self.current))
 
 
 def addresses_of(host: str, port: int, kind: socket.SocketKind) -> list[Address]:

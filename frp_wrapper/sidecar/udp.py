@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from frp_wrapper.sidecar.admission import Admission, refuse
+from frp_wrapper.sidecar.news import describe
 from frp_wrapper.sidecar.proxy_protocol import read_header
 from frp_wrapper.sidecar.slots import Field
 from frp_wrapper.sidecar.targets import family_of
@@ -98,9 +99,14 @@ class UdpGate:
                 continue
             self._from_visitor(peer, self._buffer[:size])
 
-    def connections(self) -> list[dict[str, Any]]:
+    @property
+    def open_now(self) -> int:
+        """How many sessions there are."""
+        return len(self._sessions)
+
+    def describe(self) -> list[dict[str, Any]]:
         """Describe the sessions; may be called from another thread."""
-        return [session.describe(closed=False) for session in list(self._sessions.values())]
+        return [describe(session.row(closed=False)) for session in list(self._sessions.values())]
 
     def sweep(self) -> None:
         """End what has been idle for too long; to be called about once a second."""
@@ -175,7 +181,7 @@ class UdpGate:
         self._count(Field.CONNECTIONS, 1)
         self._count(Field.OPEN, 1)
         if self._news.wants_opened:
-            self._news.add(self.name, "opened", session.describe(closed=False))
+            self._news.add(self.name, "opened", session.row(closed=False))
         return session
 
     def _connect(self) -> socket.socket | None:
@@ -261,7 +267,7 @@ class UdpGate:
         session.has_failed = True
         session.error = error.strerror or str(error)
         self._count(Field.ERRORS, 1)
-        self._news.add(self.name, "failed" if not session.sent else "broken", session.describe(closed=True))
+        self._news.add(self.name, "failed" if not session.sent else "broken", session.row(closed=True))
 
     # The end of sessions
 
@@ -285,7 +291,7 @@ class UdpGate:
         session.outgoing.close()
         self._count(Field.OPEN, -1)
         if not session.has_failed:
-            self._news.add(self.name, "closed", session.describe(closed=True))
+            self._news.add(self.name, "closed", session.row(closed=True))
 
     @staticmethod
     def _expired(table: OrderedDict[Peer, Any], now: float) -> list[Peer]:

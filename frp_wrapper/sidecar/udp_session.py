@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import Any
 
 from frp_wrapper.sidecar.admission import LASTING
-from frp_wrapper.sidecar.news import row
+from frp_wrapper.sidecar.news import Row, row
 
 SESSION_SECONDS = 30.5
 """How long a session lasts without a datagram: frpc's own sockets live 30 s, and ours must not end before."""
@@ -39,8 +38,8 @@ class Session:
         self.error: str | None = None
         self.has_failed = False
 
-    def describe(self, *, closed: bool) -> dict[str, Any]:
-        """Give what is known of it."""
+    def row(self, *, closed: bool) -> Row:
+        """Note what is known of it."""
         return row(
             self.visitor,
             joined(self.peer),

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from frp_wrapper.sidecar.health_checks import CONNECT_PATH
+from frp_wrapper.sidecar.news import row
 from frp_wrapper.sidecar.proxy_protocol import SIGNATURE_V2, read_header
 from frp_wrapper.sidecar.relay import Relay
 from frp_wrapper.sidecar.slots import Field, Slots, size_of
@@ -251,7 +252,7 @@ def test_nobody_listens(bench: Bench) -> None:
 
 def test_a_service_that_does_not_answer_at_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service whose queue is full is waited for in bounded time; then the visitor is reset, and it is an error."""
-    monkeypatch.setattr("frp_wrapper.sidecar.relay._SYN_RETRIES", 1)  # three seconds instead of fifteen
+    monkeypatch.setattr("frp_wrapper.sidecar.relay._CONNECT_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as service, contextlib.ExitStack() as stack:
         for _ in range(2):  # the kernel takes one more than the backlog
             waiting = stack.enter_context(socket.socket())
@@ -367,6 +368,25 @@ def test_who_is_refused_gets_a_reset(bench: Bench, rules: dict[str, Any], reason
     assert (row["visitor"], row["reason"]) == ("203.0.113.9:51234", reason)
     assert bench.count(field) == 1
     assert (bench.count(Field.CONNECTIONS), bench.count(Field.ERRORS), bench.count(Field.OPEN)) == (0, 0, 0)
+
+
+def test_a_limit_holds_for_those_who_come_at_once(bench: Bench) -> None:
+    """Of many connections that one look at the sockets brings, only as many come in as the limit allows."""
+    with socket.create_server(("127.0.0.1", 0)) as service, contextlib.ExitStack() as stack:
+        rules = RULES | {"max_connections": 2}
+        port = bench.relay.open(
+            "a", service.getsockname(), slot=0, port=0, proxy_protocol="none", rules=rules
+        )
+        held = threading.Event()
+        holder = threading.Thread(target=bench.relay._call, args=(lambda: held.wait(5),))
+        holder.start()
+        for _ in range(10):
+            stack.enter_context(connect(port))
+        held.set()
+        holder.join()
+        eventually(lambda: bench.count(Field.REFUSED_LIMIT) == 8)
+        eventually(lambda: (bench.count(Field.CONNECTIONS), bench.count(Field.OPEN)) == (2, 2))
+    eventually(lambda: bench.count(Field.OPEN) == 0)
 
 
 def test_rules_by_address_let_nobody_in_without_one(bench: Bench) -> None:
@@ -558,7 +578,7 @@ def test_an_event_of_a_closed_connection_is_not_taken_for_a_new_one(bench: Bench
 def test_news_come_in_parts(bench: Bench) -> None:
     """An answer has a bound; what does not fit into it comes with the next."""
     for number in range(5000):
-        bench.relay.news.add("a", "closed", {"opened_at": number})
+        bench.relay.news.add("a", "closed", row(None, "127.0.0.1:1", number, number))
     first = bench.relay.news.take(opened=False)
     second = bench.relay.news.take(opened=False)
     assert (len(first["rows"]), first["more"]) == (4096, True)
