@@ -245,7 +245,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("too many open files", "too_many_open_files"),
     ("no route found|no such domain", "no_route"),
     (r"address already in use|Only one usage of each socket address", "port_in_use"),
-    ("x509:|tls: |certificate", "tls_error"),
+    ("x509:|tls: |certificate|non-TLS connection received", "tls_error"),
     ("no such host|server misbehaving|Temporary failure in name resolution", "unknown_host"),
     ("connection refused|actively refused it", "server_unreachable"),
     ("network is unreachable|no route to host|unreachable network", "network_unreachable"),
@@ -253,8 +253,16 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "(?:i/o|write) timeout|deadline exceeded|timed out|i/o deadline reached|no recent network|did not properly respond",
         "server_timeout",
     ),
-    ("session shutdown|malformed HTTP|invalid protocol version|magic", "protocol_mismatch"),
-    (r"connection reset by peer|forcibly closed|broken pipe|stream closed|(?:^|\W)EOF\b", "server_closed"),
+    (
+        "session shutdown|malformed HTTP|invalid protocol version|magic|readHandshake: |Unknow error",
+        "protocol_mismatch",
+    ),
+    ("message type error", "protocol_error"),
+    (
+        r"connection reset by peer|forcibly closed|connection was aborted|broken pipe|stream closed|(?:^|\W)EOF\b",
+        "server_closed",
+    ),
+    ("bandwidth.limit.mode should be|Proxy URL scheme must be", "config_invalid"),
     ("unknown field|unmarshal|parse error|toml:|yaml:|strict mode", "config_invalid"),
 )
 """Regular expressions for texts, in order of trial, and the code of each."""

@@ -26,7 +26,7 @@ MAX_LINE = 32768
 """Characters of a line that are looked at."""
 HEADER = re.compile(
     r"(\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) \[([TDIWE])\] \[([^\]\s]{1,100}:\d{1,6})\] "
-    r"(?:\[(?:reqid: [0-9a-f]{16}|sshVirtualClient)\] )?(?:\[([0-9a-f]{16})\] )?"
+    r"(?:\[(?:reqid: [0-9a-f]{16}|sshVirtualClient)\] )?(?:\[([0-9a-f]{16})\] (?:\[sshVirtualClient\] )?)?"
 )
 """Time, letter of the level, caller, run id; the message begins at its end."""
 LEVELS = {"T": "trace", "D": "debug", "I": "info", "W": "warning", "E": "error"}
@@ -37,7 +37,9 @@ _LOOSE = re.compile(
 )
 """What is left of a header that was cut, typed off, or written before v0.10, when the caller came first."""
 _CUT_CALLER = re.compile(r"[^\[\]]{0,60}go:\d{1,5}\] (?:\[([TDIWE])\] )?")
-_IDS = re.compile(r"(?:\[(?:reqid: [0-9a-f]{16}|sshVirtualClient)\] )?(?:\[([0-9a-f]{16})\] )?")
+_IDS = re.compile(
+    r"(?:\[(?:reqid: [0-9a-f]{16}|sshVirtualClient)\] )?(?:\[([0-9a-f]{16})\] (?:\[sshVirtualClient\] )?)?"
+)
 _BEFORE_LEVEL = re.compile(r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? \[[TDIWE]$")
 _BEFORE_CALLER = re.compile(r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d \[[^\[\]\s]{1,100}:\d{1,5}$")
 _COLLECTOR_PREFIX = 600

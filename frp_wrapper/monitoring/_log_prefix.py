@@ -24,13 +24,13 @@ _TAGS = (
 _OTHERS = (  # a word is read from its start only: else a long one would take the square of its length
     r"\[pod/[^\]]{1,400}\] ",
     r"(?<![\w.@-])(?:\d{1,3}\|)?([\w.@-]{1,100}+) {0,40}+\| ?",
-    rf"({_ISO})(?: \| (?:stdout|stderr) \|| (?:stdout|stderr)(?: [FP])?)? {{1,2}}",
+    rf"({_ISO})(?: (?:UTC|GMT|[A-Z]{{2,3}}T)(?= ))?(?: \| (?:stdout|stderr) \|| (?:stdout|stderr)(?: [FP])?)? {{1,2}}",
 )
 _MARKS = (r"[ \t]{0,40}(?:[>*•-][ \t]{1,8}|[>`|]|\d{1,4}[.):][ \t]{1,8})",)
 _PART = re.compile("|".join((*_TAGS, *_OTHERS, *_MARKS)))
 _TIME_GROUPS, _TAG_GROUPS = (2, 4, 8), (1, 3, 5, 6, 7)
 _LABEL = re.compile(
-    r"(?:[^:\uff1a\[]{1,30}\uff1a|[^\x00-\x7f:\uff1a][^:\uff1a\[]{0,30}:|(?i:error|err|logs?|output) ?:)[ \t]{0,4}"
+    r"(?:[^:\uff1a\[]{1,30}\uff1a|[^\x00-\x7f:\uff1a][^:\uff1a\[]{0,30}:|(?i:error|err|msg|logs?|output) ?[:=])[ \t]{0,4}"
 )
 """What somebody says of a line before it: ``error:``, ``it says:``."""
 _JOINT = re.compile(f"(?:{'|'.join((*_TAGS, *_OTHERS))}){{1,3}}$")

@@ -167,7 +167,11 @@ class OutputParser:
         name, end, rest = body[11:].partition("]")
         if not end:
             name, end, rest = body[11:].partition("}")  # as frp wrote it in one place
-        return name, body, self._catalogues.first_era.find(rest.lstrip(", "))
+        catalogue, message = self._catalogues.first_era, rest.lstrip(", ")
+        found = catalogue.find(message)
+        if found is not None and not found[0].literal_size:  # a message that has no template, or was cut off
+            found = catalogue.resemble(message[:_MAX_MENDED]) or found
+        return name, body, found
 
     def _unknown(self, header: tuple[str | None, ...], body: str, owner: str | None) -> Record | None:
         """Make something of a message that no template fits as it stands; the line is frp's where a collector says so."""
@@ -176,7 +180,7 @@ class OutputParser:
         redacted = None if run_id else _REDACTED.match(mended)
         if redacted is not None and self._look_up(mended[redacted.end() :])[2] is not None:
             return self._with_header((timestamp, letter, caller, redacted[1]), mended[redacted.end() :])
-        for likely in (mended, _BLANKS.sub(" ", mended)):
+        for likely in (mended, _BLANKS.sub(" ", mended), _BLANKS.sub("", mended)):
             if likely != body and self._look_up(likely)[2] is not None:
                 return self._with_header(header, likely)
         name, message = next(names_before(body), (None, body)) if body[:1] == "[" else (None, body)
@@ -281,7 +285,7 @@ class OutputParser:
         else:
             record = self._of_text(line, owner, alone)
         if record is None and alone and (text := without_label(line)) is not None:
-            record = self._of_text(text, owner, alone)
+            record = self._of_text(unquoted(text), owner, alone)
         if record is None and owner and alone:
             record = self._record("detail", None, "info", line)
         if record is not None:

@@ -155,7 +155,7 @@ def test_the_patterns_of_the_specification() -> None:
         ("panic: runtime error: index out of range", {"type": "panic", "level": "error"}),
         ("github.com/fatedier/frp/client.(*Service).Run()", {"type": "panic"}),
         (f"2021/04/21 12:48:42 [E] [control.go:325] [{RUN_ID}] goroutine 7 [running]:", {"type": "panic"}),
-        ('"Parse conf error: proxy [web] local_port not found"', {"error": "proxy [web] local_port not found"}),
+        ('"Parse conf error: proxy [web] local_port not found"', {"tunnel_id": "web", "error": "local_port not found"}),
         ("x509: certificate is not valid for any names", {"type": "login_failed_exit", "reason": "tls_error"}),
         ("lookup frp.example.com: no such host", {"type": "login_failed_exit", "reason": "unknown_host"}),
         ("lookup frp.example.com on 203.0.113.53:53: no such host", {"type": "login_failed_exit", "server_host": "frp.example.com"}),
@@ -262,7 +262,6 @@ def test_what_stands_before_a_line_without_a_header(prefix: str) -> None:
         "INFO:     Started server process [1]",
         "heartbeat timeout",
         "read error: connection reset by peer",
-        "EOF",
         "[frpc]\nserver_addr = 203.0.113.5",
         "[root@localhost ~]# frps -v",
         "lookup",
@@ -286,6 +285,14 @@ def test_lines_of_others(line: str) -> None:
         ("proxy web: not support health check type: udp", {"type": "config_error", "tunnel_id": "web"}),
         ("proxy web: bandwidth limit mode should be client or server", {"type": "config_error", "tunnel_id": "web"}),
         ("invalid auth.tokenSource: file path cannot be empty", {"type": "config_error", "reason": "config_invalid"}),
+        ("start error: proxy [web] domain conf check error: custom domain [x.org] should not belong to subdomain_host [org]",
+         {"type": "tunnel_error", "tunnel_id": "web", "reason": "domain_not_allowed"}),
+        ('error="create server listener error, listen tcp 0.0.0.0:7000: bind: address already in use"',
+         {"type": "config_error", "reason": "port_in_use"}),
+        ("acquire port 22 error: port unavailable", {"type": "tunnel_error", "reason": "port_unavailable"}),
+        ("EOF", {"type": "login_failed_exit", "reason": "server_closed"}),
+        ("icorp/yamux/stream.go:133 +0x261", {"type": "panic"}),
+        ("github.com/hashicorp/yamux.newSession.func2()", {"type": "panic"}),
         ("open ./frpc.ini: no such file or directory", {"path": "./frpc.ini", "reason": "file_missing"}),
         ("open frpc.toml: The system cannot find the file specified.", {"reason": "file_missing"}),
         ("frps: the configuration file is not specified", {"program": "frps", "reason": "file_missing"}),
@@ -310,6 +317,24 @@ def test_what_is_printed_past_the_log(line: str, expected: dict[str, Any]) -> No
 def test_what_somebody_quotes(line: str) -> None:
     """An error that somebody copied out of a line, with a word of theirs before it, is still known."""
     assert holds(parse(line), {"type": "tunnel_error", "reason": "port_in_use"})
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "tunnel"),
+    [
+        (f"2024-05-17 11:10:44.686 [I] [client/service.go:294] [{RUN_ID}] [sshVirtualClient] try to connect to server...",
+         "connecting", None),
+        ("2019/04/08 00:08:16 [I] [dashboard_api.go:175] /api/proxy/tcp", "admin_access", None),
+        ("2019/04/08 00:08:16 [I] [dashboard_api.go:176] ", "admin_access", None),
+        (f"2021/01/15 09:41:48 [I] [service.go:288] [{RUN_ID}] login to server succ{' ' * 60}ess, get run id [{RUN_ID}], server udp port [0]",
+         "client_connected", None),
+        ("2026-06-30 00:18:15 UTC new proxy [b_ssh] type [tcp] success", "tunnel_connected", "b_ssh"),
+    ],
+)  # fmt: skip
+def test_lines_of_real_logs(line: str, kind: str, tunnel: str | None) -> None:
+    """Lines that were met in logs of others, of kinds that have no rule of their own above."""
+    record = parse(line)
+    assert (record["type"], record["tunnel_id"]) == (kind, tunnel)
 
 
 def test_an_ellipsis_ends_what_is_known() -> None:
