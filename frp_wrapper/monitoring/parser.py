@@ -180,7 +180,7 @@ class OutputParser:
         redacted = None if run_id else _REDACTED.match(mended)
         if redacted is not None and self._look_up(mended[redacted.end() :])[2] is not None:
             return self._with_header((timestamp, letter, caller, redacted[1]), mended[redacted.end() :])
-        for likely in (mended, _BLANKS.sub(" ", mended), _BLANKS.sub("", mended)):
+        for likely in dict.fromkeys((mended, _BLANKS.sub(" ", mended), _BLANKS.sub("", mended))):
             if likely != body and self._look_up(likely)[2] is not None:
                 return self._with_header(header, likely)
         name, message = next(names_before(body), (None, body)) if body[:1] == "[" else (None, body)
