@@ -8,7 +8,6 @@ frpc's debug lines tell where there are any, else where it led.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import selectors
 import socket
@@ -18,11 +17,11 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 from frp_wrapper.frp.processes import FrpcProcess, socket_inodes
-from frp_wrapper.metering.ledger import Ledger, LiveConnection
+from frp_wrapper.metering.foreign_books import Books
+from frp_wrapper.metering.foreign_held import Held, HeldSockets, since_boot
+from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.sockdiag import (
     DestroyEvents,
     Dumper,
@@ -39,11 +38,9 @@ _INTERVAL = 1.0
 """Seconds between dumps."""
 _FRESH = 0.05
 """Seconds for which a dump is taken for the present."""
-_LATE = 5.0
-"""Seconds for which the kernel's word on a socket that has vanished is waited for."""
-_HELD = 4096
-_HOLD = 10.0
-"""Sockets of which it is not clear yet where they count: how many are held, and for how many seconds."""
+_PASSED_OVER = 4096
+_NAMELESS_SECONDS = 10.0
+"""How long an open connection of frpc may be without a name before its log is taken for lost."""
 _NAMES = 8192
 """Connections that frpc has named and that have not been seen: old ones of a log's past, mostly."""
 _SO_COOKIE = 57
@@ -64,22 +61,6 @@ class Routes:
 
     at: Mapping[Destination, Ledger] = field(default_factory=dict)
     named: Mapping[str, Ledger] = field(default_factory=dict)
-
-
-class _Open(NamedTuple):
-    ledger: Ledger
-    connection: LiveConnection
-
-
-@dataclass(slots=True)
-class _Held:
-    sample: Sample
-    at: float
-    """Seconds since the start of the machine."""
-    is_ours: bool
-    is_closed: bool
-    was_away: bool
-    """Whether frpc was away then: it may be of the one that is found next, if that had started already."""
 
 
 class ForeignMeter:
@@ -103,11 +84,8 @@ class ForeignMeter:
         self._routes = Routes()
         self._ports: frozenset[int] = frozenset()
         self._ipv6 = False
-        self._open: dict[int, _Open] = {}
-        """By cookie: the kernel uses a port again before it has told of the end of the one before."""
-        self._vanished: OrderedDict[int, _Open] = OrderedDict()
-        """Those that count as closed without the kernel's word, which may still come."""
-        self._held: OrderedDict[SocketKey, _Held] = OrderedDict()
+        self._books = Books()
+        self._held = HeldSockets(self._give_up)
         self._names: OrderedDict[SocketKey, str] = OrderedDict()
         self._nameless: OrderedDict[SocketKey, float] = OrderedDict()
         """Open sockets of frpc that should be named soon, and since when: one that stays and is not named proves that its
@@ -116,8 +94,7 @@ class ForeignMeter:
         """Cookies of open sockets that other programs have."""
         self._doubtful: set[int] = set()
         """Likewise, but seen only once: frpc may have closed one of them before its open files were listed."""
-        self._passed_over: deque[int] = deque(maxlen=_HELD)
-        self._missed: dict[int, float] = {}
+        self._passed_over: deque[int] = deque(maxlen=_PASSED_OVER)
         self._dumped_at = 0.0
         self._has_begun = False
         """Whether what is seen for the first time is new: of older connections the names may be in no log any more."""
@@ -144,6 +121,11 @@ class ForeignMeter:
         self._thread = threading.Thread(target=self._run, name=f"frp-wrapper-foreign-{name}", daemon=True)
         self._events.only(())
 
+    @property
+    def untold_ends(self) -> int:
+        """How many sockets closed whose last numbers the kernel has not told: what a look had shown before counts."""
+        return self._books.untold_ends
+
     def start(self) -> None:
         """Take in what is open, and start the thread."""
         with self._lock:
@@ -161,8 +143,7 @@ class ForeignMeter:
             if process is not None:
                 self._others.clear()  # what was open before this was known to be frpc may be its own
                 started = process.started / os.sysconf("SC_CLK_TCK")
-                for key in [key for key, held in self._held.items() if held.was_away]:
-                    held = self._held.pop(key)
+                for held in self._held.release_absent():
                     if held.at >= started:
                         self._end_unseen(held.sample)
                     else:
@@ -187,7 +168,7 @@ class ForeignMeter:
             if len(self._names) > _NAMES:
                 self._names.popitem(last=False)
             self._nameless.pop(key, None)
-            held = self._held.pop(key, None)
+            held = self._held.release(key)
             if held is not None:
                 self._place(held.sample, is_closed=held.is_closed)
 
@@ -217,8 +198,7 @@ class ForeignMeter:
     def forget(self, ledger: Ledger) -> None:
         """Close the books of a tunnel; what is open counts as far as it is known."""
         with self._lock:
-            for cookie in [cookie for cookie, entry in self._open.items() if entry.ledger is ledger]:
-                ledger.closed(self._open.pop(cookie).connection)
+            self._books.forget(ledger)
 
     def stop(self) -> None:
         """End the thread and close the sockets."""
@@ -259,17 +239,10 @@ class ForeignMeter:
             self._on_closed(sample)
 
     def _on_closed(self, sample: Sample) -> None:
-        entry, held = self._open.pop(sample.cookie, None), self._held.get(sample.key)
         self._nameless.pop(sample.key, None)
-        if entry is not None:
-            self._names.pop(sample.key, None)
-            _note(entry, sample)
-            entry.ledger.closed(entry.connection)
-        elif (late := self._vanished.pop(sample.cookie, None)) is not None:
-            late.ledger.amend(late.connection, sent=sample.received, received=sample.sent)
-        elif held is not None and held.sample.cookie == sample.cookie:
-            held.sample, held.is_closed = sample, True
-        elif sample.cookie in self._others:
+        if self._books.end(sample) or self._held.note(sample, is_closed=True):
+            return
+        if sample.cookie in self._others:
             self._others.discard(sample.cookie)
         elif sample.cookie in self._passed_over:
             self._passed_over.remove(sample.cookie)
@@ -300,18 +273,11 @@ class ForeignMeter:
         self._sort_out(unknown)
         self._others &= seen
         self._dumped_at = time.monotonic()
-        self._close_vanished(seen)
+        self._books.close_vanished(seen)
 
     def _is_known(self, sample: Sample) -> bool:
         """Take in what an open socket has carried, if it is known whose it is."""
-        entry, held = self._open.get(sample.cookie), self._held.get(sample.key)
-        if entry is not None:
-            _note(entry, sample)
-            return True
-        if held is not None and held.sample.cookie == sample.cookie:
-            held.sample = sample
-            return True
-        return sample.cookie in self._others
+        return self._books.note(sample) or self._held.note(sample) or sample.cookie in self._others
 
     def _sort_out(self, unknown: list[Sample]) -> None:
         """Find out which new sockets are frpc's."""
@@ -331,7 +297,7 @@ class ForeignMeter:
 
     def _take(self, sample: Sample) -> None:
         if self.names_come and self._has_begun and sample.key not in self._names:
-            self._nameless[sample.key] = _now()
+            self._nameless[sample.key] = since_boot()
             self._hold(sample, is_ours=True, is_closed=False)
         else:
             self._place(sample, is_closed=False)
@@ -350,18 +316,6 @@ class ForeignMeter:
     def _samples(self) -> list[Sample]:
         return self._dumper.samples(self._ports, ipv6=self._ipv6) if self._ports else []
 
-    def _close_vanished(self, seen: set[int]) -> None:
-        """Close what dumps have not shown for a while: its event was lost. The kernel may be late with one under load."""
-        now = time.monotonic()
-        missed = {cookie: self._missed.get(cookie, now) for cookie in self._open.keys() - seen}
-        for cookie in [cookie for cookie, since in missed.items() if now - since > _LATE]:
-            del missed[cookie]
-            entry = self._vanished[cookie] = self._open.pop(cookie)
-            entry.ledger.closed(entry.connection)
-        while len(self._vanished) > _HELD:
-            self._vanished.popitem(last=False)
-        self._missed = missed
-
     # Where they count
 
     def _place(self, sample: Sample, *, is_closed: bool) -> None:
@@ -370,32 +324,22 @@ class ForeignMeter:
         ledger = ledger or self._routes.at.get(_destination(sample))
         if ledger is None:  # its tunnel was removed meanwhile
             return
-        entry = _Open(ledger, ledger.opened(_source(sample.key), datetime.now(UTC)))
-        _note(entry, sample)
         if is_closed:
             self._names.pop(sample.key, None)
-            ledger.closed(entry.connection)
+            self._books.closed(ledger, sample)
         else:
-            self._open[sample.cookie] = entry
+            self._books.open(ledger, sample)
 
     def _hold(self, sample: Sample, *, is_ours: bool, is_closed: bool) -> None:
-        self._held[sample.key] = _Held(sample, _now(), is_ours, is_closed, self._process is None)
-        if len(self._held) > _HELD:
-            self._give_up(self._held.popitem(last=False)[1])
+        self._held.hold(sample, is_ours=is_ours, is_closed=is_closed, was_away=self._process is None)
 
     def _expire(self) -> None:
-        limit = _now() - _HOLD
-        if self._nameless and next(iter(self._nameless.values())) < limit:
+        if self._nameless and next(iter(self._nameless.values())) < since_boot() - _NAMELESS_SECONDS:
             self._nameless.clear()
             self.names_come = False  # the log was set aside, and frpc writes on where nobody reads
-        while self._held:
-            key, held = next(iter(self._held.items()))
-            if held.at > limit:
-                return
-            del self._held[key]
-            self._give_up(held)
+        self._held.expire()
 
-    def _give_up(self, held: _Held) -> None:
+    def _give_up(self, held: Held) -> None:
         """End the wait for a name: what stays open is a visitor's whose name was lost, what ended was none of a visitor."""
         is_of_visitor = held.is_ours and not held.is_closed
         if is_of_visitor or not (self.names_come or held.was_away):
@@ -404,22 +348,5 @@ class ForeignMeter:
             self.unnamed_dropped += 1
 
 
-def _now() -> float:
-    """Give the seconds since the start of the machine, as the start of a process is told."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _note(entry: _Open, sample: Sample) -> None:
-    entry.ledger.moved(entry.connection, sent=sample.received, received=sample.sent)
-
-
 def _destination(sample: Sample) -> Destination:
     return sample.key.destination, sample.key.destination_port
-
-
-def _source(key: SocketKey) -> str:
-    """Give the near end as the local service sees it."""
-    is_ipv6 = any(key.source[4:])
-    address = ipaddress.ip_address(key.source if is_ipv6 else key.source[:4])
-    port = key.source_port
-    return f"[{address}]:{port}" if is_ipv6 else f"{address}:{port}"

@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from frp_wrapper.frp.processes import FrpcProcess
-from frp_wrapper.metering import foreign
+from frp_wrapper.metering import foreign, foreign_books, foreign_held
 from frp_wrapper.metering.foreign import ForeignMeter, Routes
 from frp_wrapper.metering.ledger import Ledger
 from tests.integration.conftest import Echo, EchoServer, eventually, exchange, serving
@@ -98,7 +98,8 @@ def test_a_name_that_comes_after_the_end(bench: Bench) -> None:
 
 def test_a_name_that_never_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is certainly frpc's counts for all tunnels together in the end, what may be another's for none."""
-    monkeypatch.setattr(foreign, "_HOLD", 0.5)
+    monkeypatch.setattr(foreign_held, "_HOLD", 0.5)
+    monkeypatch.setattr(foreign, "_NAMELESS_SECONDS", 0.5)
     bench.follow()
     bench.meter.names_come = True
     exchange(bench.port, b"gone before it was seen")
@@ -111,7 +112,8 @@ def test_a_name_that_never_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
 
 def test_names_that_come_no_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """When frpc's log is lost, which an open socket without a name proves, connections count by where they lead."""
-    monkeypatch.setattr(foreign, "_HOLD", 0.5)
+    monkeypatch.setattr(foreign_held, "_HOLD", 0.5)
+    monkeypatch.setattr(foreign, "_NAMELESS_SECONDS", 0.5)
     bench.follow()
     bench.meter.names_come = True
     one, *_ = bench.connect()
@@ -161,8 +163,9 @@ def test_a_socket_of_ones_own_that_is_passed_over(bench: Bench) -> None:
     assert count(bench.together) == (1, 3)
 
 
-def test_lost_events(bench: Bench) -> None:
-    """When the kernel has dropped news, what is not open any more is found out by dumps."""
+def test_lost_events(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the kernel has dropped news, what is not open any more is found out by dumps, and that is counted."""
+    monkeypatch.setattr(foreign_books, "_VERY_LATE", 6.0)
     bench.follow()
     one, *_ = bench.connect()
     one.sendall(b"12345")
@@ -172,6 +175,7 @@ def test_lost_events(bench: Bench) -> None:
     one.close()
     eventually(lambda: bench.together.totals().open == 0)
     assert count(bench.together) == (1, 5)
+    eventually(lambda: bench.meter.untold_ends == 1)
 
 
 def test_connections_to_a_server(bench: Bench) -> None:
