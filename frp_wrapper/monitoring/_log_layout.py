@@ -55,6 +55,8 @@ _ESCAPES = ("^[[", "#033[", "\\x1b[", "\\033[", "\\u001b[", "\\e[", "\u241b[", "
 _SPELLED_COLOUR = re.compile(f"(?:{'|'.join(map(re.escape, _ESCAPES))})[0-9;?]{{0,16}}[A-Za-z]")
 _REST_OF_COLOUR = re.compile(r"^(?:\[(?:0|1;[34]\d)m){1,3}|\[(?:0|1;[34]\d)m(?=\[[TDIWE\d]|\d{4}[-/]|\s*$)")
 """A colour that lost its control character, where frp puts colours."""
+_TIGHT = re.compile(r"(?<=error|ailed):(?=[^\s:])")
+"""A colon whose blank somebody has left out."""
 _DECORATION = " \t`'\"*|>…"
 _QUOTES = "`'\"\u201c\u201d\u2018\u2019"
 _FILES = (
@@ -164,7 +166,8 @@ def names_before(body: str) -> Iterator[tuple[str, str]]:
 
 def tidy(message: str) -> str:
     """Take off what people and programs that show logs put around a message, and what typing it off did to it."""
-    return message.replace("\uff1a ", ": ").replace("\uff1a", ": ").lstrip("#* \t").rstrip(_DECORATION)
+    message = message.replace("\uff1a ", ": ").replace("\uff1a", ": ").lstrip("#* \t").rstrip(_DECORATION)
+    return _TIGHT.sub(": ", message)
 
 
 def unquoted(line: str) -> str:

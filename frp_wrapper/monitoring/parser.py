@@ -56,6 +56,7 @@ _ERROR = "Error: "
 """What a command prints before the reason why it ends."""
 _BLANKS = re.compile(r" {2,}")
 """What is left of the end of a line on a terminal, where a longer one was broken and joined again."""
+_BROKEN = " " * 8
 _MASK = re.compile(r"[xX*#.-]{3,40}")
 _REDACTED = re.compile(r"\[?([^\[\]]{0,40})\] ?(?=\[)")
 """A run id that somebody has made unreadable or cut, before the name of a tunnel."""
@@ -125,6 +126,8 @@ class OutputParser:
         if name is not None and run_id is None and not (template.is_named and _MASK.fullmatch(name) is None):
             # a run id that was made unreadable
             name, run_id = None, name
+        if name is not None and _BROKEN in name:  # by the end of a line on a terminal
+            name = _BLANKS.sub("", name)
         record: Record = {
             "type": template.event,
             "timestamp": timestamp,
@@ -299,6 +302,9 @@ class OutputParser:
     def _of_raw_template(self, line: str, owner: str | None, alone: bool) -> Record | None:
         text, raw = line.strip(" \t`"), self._catalogues.raw
         found = raw.find(text) or raw.find(text.removeprefix(_ERROR))
+        if found is None:
+            text = tidy(text[:_MAX_MENDED])
+            found = raw.find(text)
         if alone and (found is None or not found[0].is_telling):
             alike = raw.resemble(text, least=_MIN_WITHOUT_HEADER)
             if alike is not None and (found is None or alike[0].text.startswith(text)):

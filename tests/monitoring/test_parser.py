@@ -328,6 +328,13 @@ def test_what_somebody_quotes(line: str) -> None:
         ("2019/04/08 00:08:16 [I] [dashboard_api.go:176] ", "admin_access", None),
         (f"2021/01/15 09:41:48 [I] [service.go:288] [{RUN_ID}] login to server succ{' ' * 60}ess, get run id [{RUN_ID}], server udp port [0]",
          "client_connected", None),
+        (f"2025-05-20 17:18:41 [I] [proxy_manager.go:177] [{RUN_ID}] [a.{' ' * 60}ssh] start proxy success", "tunnel_connected", "a.ssh"),
+        ("[W][service.go:134] login to server failed:dial tcp:lookup [x] on [::1}:53:read udp", "login_failed", None),
+        ("`login to the server failed:connection write timeout. With loginFailExit enabled, no additional retries will be attempted.`",
+         "login_failed_exit", None),
+        ("2016/08/04 16:54:21 [client.go:129] [E] ProxyName [web], connect to server [203.0.113.5:7000] error, EOF",
+         "work_connection_error", "web"),
+        ("2016/08/04 16:54:21 [conn.go:182] [W] join connections error, EOF", "connection_error", None),
         ("2026-06-30 00:18:15 UTC new proxy [b_ssh] type [tcp] success", "tunnel_connected", "b_ssh"),
     ],
 )  # fmt: skip
