@@ -114,7 +114,7 @@ def refreshing(meter: PassiveMeter) -> Callable[[], float]:
 def bare(port: int) -> Callable[[], float]:
     """Ask what a meter asks, and throw the answer away."""
     netlink, buffer = sockdiag._open(), bytearray(1 << 17)
-    request = sockdiag._request(socket.AF_INET, sockdiag._OPEN_STATES, bytecode=sockdiag._bytecode([port]))
+    request = sockdiag._leading_to([port], socket.AF_INET)
     done = sockdiag._NLMSG_DONE.to_bytes(2, "little")
 
     def run() -> float:

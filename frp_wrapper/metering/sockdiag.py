@@ -46,6 +46,7 @@ _REQUEST_LAYOUT = struct.Struct("=IHHIIBBBBI4s16s16sIII")
 _HEADER = struct.Struct("=IH")
 _ATTRIBUTE = struct.Struct("=HH")
 _QUEUES = struct.Struct("=II")
+_CODE = struct.Struct("=i")
 _COOKIE_AND_INODE = struct.Struct("=Q16xI")
 _COOKIE = 60
 """Offset of the cookie in a message; the inode is the last of its fixed part."""
@@ -138,6 +139,8 @@ class Dumper:
         self._words = self._view.cast("I")
         self._idle: set[bytes] = set()
         """Pieces of the last look in which every socket was of interest, as `_signature` describes them."""
+        self._info_at: dict[int, int] = {}
+        """By the length of messages that were alike: where the counters are in them."""
 
     def dump(self, ports: Collection[int], told: dict[SocketKey, bytes], *, ipv6: bool) -> Dump:
         """Look at the sockets that lead to one of these ports.
@@ -149,22 +152,14 @@ class Dumper:
                 `look_anew` must be called.
             ipv6: Whether some are of IPv6.
         """
-        dump, idle = Dump(0, []), set()
-        for run in self._leading_to(ports, ipv6=ipv6):
-            rest = run
-            while rest:
-                info = _info(self._buffer, rest.start, rest.step)
-                alike = 1 if info is None else self._alike(info, rest)
-                if info is not None:
-                    signature = self._signature(rest[:alike], info)
-                    before = dump.found
-                    if signature in self._idle:
-                        dump.found += alike
-                    else:
-                        self._compare(rest[:alike], _layout(rest.step, info - rest.start), told, dump)
-                    if dump.found - before == alike:
-                        idle.add(signature)
-                rest = rest[alike:]
+        dump, idle = Dump(0, []), set[bytes]()
+        for piece in self._leading_to(ports, ipv6=ipv6):
+            signature = self._signature(piece)
+            if signature in self._idle:
+                idle.add(signature)
+                dump.found += len(piece)
+            elif self._look_through(piece, told, dump):
+                idle.add(self._signature(piece))
         self._idle = idle
         return dump
 
@@ -174,21 +169,24 @@ class Dumper:
 
     def samples(self, ports: Collection[int], *, ipv6: bool) -> list[Sample]:
         """Give all sockets that lead to one of these ports, whether they have moved anything or not."""
+        pieces = self._leading_to(ports, ipv6=ipv6)
         found = (
             _open_sample(self._buffer, at, run.step)
-            for run in self._leading_to(ports, ipv6=ipv6)
+            for piece in pieces
+            for run in self._runs(piece)
             for at in run
         )
         return [sample for sample in found if sample is not None]
 
     def present(self, ports: Collection[int], *, ipv6: bool) -> set[SocketKey]:
         """Give all sockets that lead to one of these ports."""
-        return {_key(self._buffer, at) for run in self._leading_to(ports, ipv6=ipv6) for at in run}
+        pieces = self._leading_to(ports, ipv6=ipv6)
+        return {_key(self._buffer, at) for piece in pieces for run in self._runs(piece) for at in run}
 
     def listening(self) -> set[tuple[int, bytes]]:
         """Give port and address of every listening socket; the address as the kernel writes it, 16 bytes."""
-        runs = self._ask((socket.AF_INET, socket.AF_INET6), b"", _LISTEN)
-        keys = (_key(self._buffer, at) for run in runs for at in run)
+        pieces = self._ask(_request(family, _LISTEN) for family in (socket.AF_INET, socket.AF_INET6))
+        keys = (_key(self._buffer, at) for piece in pieces for run in self._runs(piece) for at in run)
         return {(key.source_port, key.source) for key in keys}
 
     def close(self) -> None:
@@ -196,28 +194,46 @@ class Dumper:
         self._socket.close()
 
     def _leading_to(self, ports: Collection[int], *, ipv6: bool) -> Iterator[range]:
-        filter_ = _bytecode(ports) if len(ports) <= MAX_FILTERED_PORTS else b""
         families = (socket.AF_INET, socket.AF_INET6) if ipv6 else (socket.AF_INET,)
-        return self._ask(families, filter_, _OPEN_STATES)
+        return self._ask(_leading_to(ports, family) for family in families)
 
-    def _ask(self, families: Iterable[int], bytecode: bytes, states: int) -> Iterator[range]:
-        """Give where the answers lie in the buffer, in runs of the same length; each piece overwrites the one before."""
-        for family in families:
-            self._socket.send(_request(family, states, bytecode=bytecode))
+    def _ask(self, requests: Iterable[bytes]) -> Iterator[range]:
+        """Give where the answers lie in the buffer, piece by piece; each overwrites the one before.
+
+        Where the first message begins, where the piece ends, and how long the first is: most often all are as long.
+        """
+        for request in requests:
+            self._socket.send(request)
             kind = 0
             while kind != _NLMSG_DONE:
-                size, offset = self._socket.recv_into(self._buffer), 0
-                while offset < size:
-                    length, kind = _HEADER.unpack_from(self._buffer, offset)
-                    if kind == _NLMSG_DONE:
-                        break
-                    if kind == _NLMSG_ERROR:
-                        code = -struct.unpack_from("=i", self._buffer, offset + 16)[0]
-                        raise OSError(code, "sock_diag refuses the request")
-                    rest = range(offset, size, length)
-                    run = rest[: self._alike(offset, rest)]
-                    yield run
-                    offset = run[-1] + length
+                size = self._socket.recv_into(self._buffer)
+                length, kind = _HEADER.unpack_from(self._buffer)
+                if kind == _NLMSG_ERROR:
+                    raise OSError(-_CODE.unpack_from(self._buffer, 16)[0], "sock_diag refuses the request")
+                if kind != _NLMSG_DONE:
+                    if _HEADER.unpack_from(self._buffer, size - length) != (length, kind):
+                        size, kind = self._end(size)
+                    yield range(0, size, length)
+
+    def _end(self, size: int) -> tuple[int, int]:
+        """Give where the last socket of a piece ends, whose messages are not alike, and what kind of message is the last."""
+        at = kind = 0
+        while at < size:
+            length, kind = _HEADER.unpack_from(self._buffer, at)
+            if kind == _NLMSG_DONE:
+                break
+            at += length
+        return at, kind
+
+    def _runs(self, piece: range) -> Iterator[range]:
+        """Give the messages of a piece, in runs of the same length."""
+        while piece:
+            run = piece[: self._alike(piece.start, piece)]
+            yield run
+            at = run[-1] + piece.step
+            if at >= piece.stop:
+                return
+            piece = range(at, piece.stop, _HEADER.unpack_from(self._buffer, at)[0])
 
     def _alike(self, at: int, messages: range) -> int:
         """Count the messages up to the first that differs from the others in the word at this offset of the first."""
@@ -227,13 +243,35 @@ class Dumper:
             return count
         return next(number for number in range(count) if words[4 * number : 4 * number + 4] != first)
 
-    def _signature(self, messages: range, info: int) -> bytes:
-        """Give in one piece which sockets these are and what they have moved: a hundred that are idle cost as one."""
-        at = info - messages.start + 4 + _BYTES_IN_TCP_INFO
-        stop, step = messages.stop // 4, messages.step // 4
-        columns = (_COOKIE, _COOKIE + 4, at, at + 4, at + 8, at + 12)
-        starts = [(messages.start + column) // 4 for column in columns]
-        return b"".join([self._words[start:stop:step].tobytes() for start in starts])
+    def _signature(self, piece: range) -> bytes:
+        """Give in one piece which sockets these are and what they have moved: a hundred that are idle cost as one.
+
+        Of numbers of 64 bits it has the lower half: nobody moves just 4 GiB in the time between two looks. That a
+        hundred cookies stand where they stood shows that the messages are as long as they were.
+        """
+        stop, step, at = (
+            piece.stop >> 2,
+            piece.step >> 2,
+            self._info_at.get(piece.step, 0) + 4 + _BYTES_IN_TCP_INFO,
+        )
+        words, acked = self._words, at >> 2
+        cookies = words[_COOKIE >> 2 : stop : step].tobytes()
+        return cookies + words[acked:stop:step].tobytes() + words[acked + 2 : stop : step].tobytes()
+
+    def _look_through(self, piece: range, told: dict[SocketKey, bytes], dump: Dump) -> bool:
+        """Find what has changed in a piece; True when its messages are alike, and every socket is of interest."""
+        before, parts = dump.found, 0
+        for run in self._runs(piece):
+            rest = run
+            while rest:
+                info = _info(self._buffer, rest.start, rest.step)
+                alike = 1 if info is None else self._alike(info, rest)
+                if info is not None:
+                    self._info_at[rest.step] = info - rest.start
+                    self._compare(rest[:alike], _layout(rest.step, info - rest.start), told, dump)
+                rest = rest[alike:]
+                parts += 1
+        return parts == 1 and dump.found - before == len(piece)
 
     def _compare(
         self, messages: range, layout: struct.Struct, told: dict[SocketKey, bytes], dump: Dump
@@ -331,11 +369,21 @@ def _open() -> socket.socket:
     return netlink
 
 
-def _request(family: int, states: int, *, bytecode: bytes = b"", key: SocketKey | None = None) -> bytes:
-    """Ask for all sockets in these states, or for the one with this key."""
+def _leading_to(ports: Collection[int], family: int) -> bytes:
+    """Ask for the open sockets that lead to one of these ports."""
+    if len(ports) == 1:  # the kernel compares one port faster than by a filter
+        return _request(family, _OPEN_STATES, port=next(iter(ports)))
+    bytecode = _bytecode(ports) if len(ports) <= MAX_FILTERED_PORTS else b""
+    return _request(family, _OPEN_STATES, bytecode=bytecode)
+
+
+def _request(
+    family: int, states: int, *, bytecode: bytes = b"", port: int = 0, key: SocketKey | None = None
+) -> bytes:
+    """Ask for all sockets in these states, for those with this destination port, or for the one with this key."""
     attribute = _ATTRIBUTE.pack(4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode if bytecode else b""
     flags = _REQUEST | (_DUMP if key is None else 0)
-    ends = bytes(_KEY_SIZE) if key is None else key
+    ends = struct.pack(">HH32x", 0, port) if key is None else key
     head = (_SOCK_DIAG_BY_FAMILY, flags, 1, 0, family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0)
     size = _REQUEST_LAYOUT.size + len(attribute)
     parts = (ends[:4], ends[4:20], ends[20:])

@@ -17,6 +17,8 @@ from frp_wrapper.metering.passive import PassiveMeter
 from frp_wrapper.metering.sockdiag import MAX_FILTERED_PORTS, Dumper, SocketKey, socket_key
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has sock_diag")
+DONE = b"\3\0"
+"""How the kind of the last message of an answer is written."""
 
 
 class Pairs:
@@ -50,6 +52,32 @@ def names(connection: socket.socket) -> tuple[str, str]:
         for end in (connection.getsockname(), connection.getpeername())
     )
     return local, remote
+
+
+class Joined:
+    """A stand-in for the netlink socket of a kernel that puts the end of an answer behind its last sockets."""
+
+    def __init__(self, netlink: socket.socket) -> None:
+        self._netlink = netlink
+        self._pieces: list[bytes] = []
+
+    def send(self, request: bytes) -> None:
+        """Ask the real kernel, and join its answer."""
+        self._netlink.send(request)
+        pieces = [self._netlink.recv(1 << 17)]
+        while pieces[-1][4:6] != DONE:
+            pieces.append(self._netlink.recv(1 << 17))
+        self._pieces = [*pieces[:-2], b"".join(pieces[-2:])]
+
+    def recv_into(self, buffer: bytearray) -> int:
+        """Give the next piece."""
+        piece = self._pieces.pop(0)
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        """Close the real one."""
+        self._netlink.close()
 
 
 @pytest.fixture
@@ -105,6 +133,18 @@ def test_looks_tell_what_a_full_look_tells(dumper: Dumper, seed: int) -> None:
             }
             assert known == {key: full[key] for key in told}
             assert dump.found == len(told)
+
+
+def test_an_end_behind_the_last_sockets(dumper: Dumper) -> None:
+    """Newer kernels may end an answer in the piece of its last sockets: none of them is lost, and nothing is waited for."""
+    dumper._socket = Joined(dumper._socket)  # type: ignore[assignment]
+    with contextlib.closing(Pairs(150)) as pairs:
+        told = pairs.told()
+        assert len(dumper.samples([pairs.port], ipv6=False)) == 150
+        assert [dumper.dump([pairs.port], told, ipv6=False).found for _ in range(2)] == [150, 150]
+        pairs.clients[149].sendall(b"abc")
+        assert pairs.ends[149].recv(3) == b"abc"
+        assert [sample.sent for sample in dumper.dump([pairs.port], told, ipv6=True).moved] == [3]
 
 
 def test_sockets_of_no_interest_are_passed_over(dumper: Dumper) -> None:
