@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from frp_wrapper.sidecar.admission import refuse
+from frp_wrapper.sidecar.event_loop import EventLoop
 from frp_wrapper.sidecar.health_checks import answer, asks_for_connection
 from frp_wrapper.sidecar.news import News
 from frp_wrapper.sidecar.proxy_protocol import read_header
@@ -31,18 +32,6 @@ _CHECK_PATIENCE = 0.1
 SWEEP = 0.1
 """Seconds between two looks at who waits for too long."""
 _RESET = struct.pack("ii", 1, 0)
-
-Handler = Callable[[int], None]
-
-
-class Loop(Protocol):
-    """What the relay's thread does for its parts."""
-
-    def watch(self, end: socket.SocketType, handler: Handler, events: int) -> None:
-        """Call ``handler`` with what epoll says of a socket."""
-
-    def unwatch(self, end: socket.SocketType) -> None:
-        """Call nobody for it any more; before the socket is closed. One that is not watched is no error."""
 
 
 @dataclass(slots=True)
@@ -94,7 +83,7 @@ class Entrance:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: EventLoop,
         slots: Slots,
         news: News,
         enter: Callable[[Gate, socket.SocketType, str, Visit], None],
@@ -204,7 +193,7 @@ class _ConnectCheck:
     """Finds out for frpc whether the service takes a connection."""
 
     def __init__(
-        self, loop: Loop, running: set[_ConnectCheck], incoming: socket.SocketType, gate: Gate
+        self, loop: EventLoop, running: set[_ConnectCheck], incoming: socket.SocketType, gate: Gate
     ) -> None:
         self._loop = loop
         self._running = running

@@ -11,13 +11,13 @@ import struct
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from frp_wrapper.sidecar.admission import Admission
-from frp_wrapper.sidecar.entrance import SWEEP, UNKNOWN, Entrance, Handler, Visit, reset
+from frp_wrapper.sidecar.entrance import SWEEP, UNKNOWN, Entrance, Visit, reset
+from frp_wrapper.sidecar.event_loop import EventLoop, Handler
 from frp_wrapper.sidecar.gate import Gate
 from frp_wrapper.sidecar.health_checks import health_check
 from frp_wrapper.sidecar.link import Desk, Link, ServiceError
@@ -29,7 +29,6 @@ from frp_wrapper.sidecar.udp import UdpGate, listen
 
 _ACCEPTS = 64
 """Connections taken at once before the open ones have their turn."""
-_EVENTS = 512
 _BACKLOG = 1024
 _LOOK = 1.0
 """Seconds between two looks at sessions of datagrams, and at connections that the service has not taken."""
@@ -45,8 +44,6 @@ if hasattr(select, "epoll"):
     _ERROR = select.EPOLLERR
     _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _RESET = struct.pack("ii", 1, 0)
-_CALL_SECONDS = 2.0
-"""How long somebody waits for the relay's thread."""
 
 
 class Relay:
@@ -61,27 +58,19 @@ class Relay:
     """
 
     def __init__(self, slots: Slots, on_failure: Callable[[], None]) -> None:
-        if not hasattr(select, "epoll"):
-            raise OSError(errno.EPROTONOSUPPORT, "the relay needs epoll, which only Linux has")
+        self._loop = EventLoop()
         self._slots = slots
         self._on_failure = on_failure
         self._lock = threading.Lock()
         self._gates: dict[str, Gate | UdpGate] = {}
         self._links: dict[int, Link] = {}
-        self._handlers: dict[int, Handler] = {}
-        """What is called for descriptors that are no link's."""
         self._busy: set[Link] = set()
         self.news = News()
         self._changed: set[Gate] = set()
         self._desk = Desk(slots, memoryview(bytearray(BUFFER)), PipePool(), self.news, self._changed)
-        self._entrance = Entrance(self, slots, self.news, self._connect)
+        self._entrance = Entrance(self._loop, slots, self.news, self._connect)
         self._udp: list[UdpGate] = []
         self._swept_at = self._looked_at = 0.0
-        self._actions: deque[tuple[Callable[[], None], threading.Event]] = deque()
-        self._epoll = select.epoll()
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._handlers[self._wake_read] = self._act
-        self._epoll.register(self._wake_read, select.EPOLLIN)
         self._stopping = False
         self._thread = threading.Thread(target=self._serve_all, name="relay", daemon=True)
         self._thread.start()
@@ -133,7 +122,7 @@ class Relay:
         self._slots.write(slot, Field.OPEN, 0)
         with self._lock:
             self._gates[name] = gate
-        self.watch(listener, partial(self._accept, gate), select.EPOLLIN)
+        self._loop.watch(listener, partial(self._accept, gate), select.EPOLLIN)
         return bound
 
     def open_udp(
@@ -164,14 +153,14 @@ class Relay:
             every_datagram=every_datagram,
             visitor_prolongs=visitor_prolongs,
             admission=Admission(rules) if rules is not None else None,
-            loop=self,
+            loop=self._loop,
             desk=self._desk,
         )
         bound: int = gate.listener.getsockname()[1]
         self._slots.write(slot, Field.OPEN, 0)
         with self._lock:
             self._gates[name] = gate
-        self._call(lambda: self._begin_udp(gate))
+        self._loop.call(lambda: self._begin_udp(gate))
         return bound
 
     def _is_open(self, name: str, port: int) -> bool:
@@ -183,37 +172,23 @@ class Relay:
         with self._lock:
             gate = self._gates.pop(name, None)
         if isinstance(gate, UdpGate):
-            self._call(lambda: self._end_udp(gate))
+            self._loop.call(lambda: self._end_udp(gate))
         elif (
             gate is not None
         ):  # on that thread, so that it does not write into a slot that has been given back
-            self._call(lambda: self._end_tcp(gate))
+            self._loop.call(lambda: self._end_tcp(gate))
 
     def connections(self, name: str) -> list[dict[str, Any]]:
         """Describe the open connections of a tunnel."""
         gate = self._gates.get(name)
         return gate.describe() if gate else []
 
-    def watch(self, end: socket.SocketType, handler: Handler, events: int) -> None:
-        """Call ``handler`` with what epoll says of a socket."""
-        descriptor = end.fileno()
-        change = self._epoll.modify if descriptor in self._handlers else self._epoll.register
-        self._handlers[descriptor] = handler
-        change(descriptor, events)
-
-    def unwatch(self, end: socket.SocketType) -> None:
-        """Call nobody for it any more; before the socket is closed. One that is not watched is no error."""
-        if self._handlers.pop(end.fileno(), None) is not None:
-            self._epoll.unregister(end.fileno())
-
     def stop(self) -> None:
         """Close everything and end the thread."""
         self._stopping = True
-        os.write(self._wake_write, b"x")
+        self._loop.wake()
         self._thread.join(2.0)
-        # not before: the thread may end ahead of our write
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._loop.close()
 
     def _serve_all(self) -> None:
         try:
@@ -223,19 +198,15 @@ class Relay:
             self._on_failure()
 
     def _run(self) -> None:
-        handlers = self._handlers
         while not self._stopping:
-            # these may open descriptors, and an event of one that has just been closed must not meet its next owner
-            for descriptor, handler, events in self._serve(self._ready()):
-                if handlers.get(descriptor) is handler:
-                    handler(events)
+            self._loop.handle(self._serve(self._ready()))
             self._tell()
             self._sweep()
         self._close_all()
 
     def _serve(self, ready: list[tuple[int, int]]) -> list[tuple[int, Handler, int]]:
         """Serve the links, and give what is left: events of other descriptors, with who handles them."""
-        links, handlers, others = self._links, self._handlers, []
+        links, handlers, others = self._links, self._loop.handlers, []
         for descriptor, events in ready:
             link = links.get(descriptor)
             if link is None:
@@ -262,7 +233,7 @@ class Relay:
 
     def _ready(self) -> list[tuple[int, int]]:
         """Wait for what epoll has to tell; links that had more to do than fits in one turn come after it."""
-        ready = self._epoll.poll(self._patience(), _EVENTS)
+        ready = self._loop.wait(self._patience())
         if self._busy:
             ready += [(link.descriptor, 0) for link in self._busy]
             self._busy.clear()
@@ -293,29 +264,14 @@ class Relay:
             if not link.was_connected and now - link.opened >= _CONNECT_SECONDS:
                 self._fail(link, ServiceError(errno.ETIMEDOUT))
 
-    def _call(self, action: Callable[[], None]) -> None:
-        """Have something done on the relay's thread, and wait for it."""
-        done = threading.Event()
-        self._actions.append((action, done))
-        os.write(self._wake_write, b"x")
-        done.wait(_CALL_SECONDS)
-
-    def _act(self, _events: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
-        while self._actions:
-            action, done = self._actions.popleft()
-            action()
-            done.set()
-
     def _begin_udp(self, gate: UdpGate) -> None:
         self._udp.append(gate)
-        self.watch(gate.listener, gate.on_frpc, select.EPOLLIN)
+        self._loop.watch(gate.listener, gate.on_frpc, select.EPOLLIN)
 
     def _end_tcp(self, gate: Gate) -> None:
         gate.tell(self._slots)
         gate.is_open = False
-        self.unwatch(gate.listener)
+        self._loop.unwatch(gate.listener)
         gate.listener.close()
 
     def _end_udp(self, gate: UdpGate) -> None:
@@ -355,8 +311,8 @@ class Relay:
             return
         link = Link(gate, incoming, outgoing, peer, visit=visit, desk=self._desk)
         gate.links.add(link)
-        descriptor, epoll = link.descriptor, self._epoll
-        is_known = self._handlers.pop(descriptor, None) is not None  # the entrance has waited for it
+        descriptor, epoll = link.descriptor, self._loop.epoll
+        is_known = self._loop.handlers.pop(descriptor, None) is not None  # the entrance has waited for it
         (epoll.modify if is_known else epoll.register)(descriptor, _EDGES)
         self._links[descriptor] = link
         descriptor = outgoing.fileno()
@@ -365,7 +321,7 @@ class Relay:
 
     def _turn_away(self, gate: Gate, incoming: socket.SocketType, peer: str, visit: Visit, why: str) -> None:
         """End a connection that cannot be made to the service."""
-        self.unwatch(incoming)
+        self._loop.unwatch(incoming)
         reset(incoming)
         if visit.is_check:
             return
@@ -402,4 +358,3 @@ class Relay:
         for gate in list(self._gates.values()):
             gate.close() if isinstance(gate, UdpGate) else gate.listener.close()
         self._desk.pipes.close()
-        self._epoll.close()

@@ -21,7 +21,7 @@ from frp_wrapper.sidecar.targets import family_of
 from frp_wrapper.sidecar.udp_session import SESSION_SECONDS, Peer, Refused, Session, joined
 
 if TYPE_CHECKING:
-    from frp_wrapper.sidecar.entrance import Loop
+    from frp_wrapper.sidecar.event_loop import EventLoop
     from frp_wrapper.sidecar.link import Desk
 
 _SESSIONS = 1024
@@ -66,7 +66,7 @@ class UdpGate:
         every_datagram: bool,
         visitor_prolongs: bool,
         admission: Admission | None,
-        loop: Loop,
+        loop: EventLoop,
         desk: Desk,
     ) -> None:
         self.name = name

@@ -378,7 +378,7 @@ def test_a_limit_holds_for_those_who_come_at_once(bench: Bench) -> None:
             "a", service.getsockname(), slot=0, port=0, proxy_protocol="none", rules=rules
         )
         held = threading.Event()
-        holder = threading.Thread(target=bench.relay._call, args=(lambda: held.wait(5),))
+        holder = threading.Thread(target=bench.relay._loop.call, args=(lambda: held.wait(5),))
         holder.start()
         for _ in range(10):
             stack.enter_context(connect(port))
@@ -509,7 +509,7 @@ def test_a_fault_of_the_relay_itself_is_told(bench: Bench, capsys: pytest.Captur
 
     ours, frpcs = socket.socketpair()
     with ours, frpcs:
-        bench.relay.watch(ours, fail, select.EPOLLIN)
+        bench.relay._loop.watch(ours, fail, select.EPOLLIN)
         frpcs.send(b"x")
         assert bench.failed.wait(10)
     assert "ZeroDivisionError" in capsys.readouterr().err
@@ -565,9 +565,9 @@ def test_an_event_of_a_closed_connection_is_not_taken_for_a_new_one(bench: Bench
     Such a moment cannot be had at will, so the late event is added to what the real epoll reports.
     """
     port = bench.serve(lambda c: c.sendall(read_all(c)))
-    late = LateEvents(bench.relay._epoll, bench.relay._gates["a"].listener.fileno())
-    bench.relay._epoll = late  # type: ignore[assignment]
-    bench.relay._call(lambda: None)  # the relay's thread has come around since
+    late = LateEvents(bench.relay._loop.epoll, bench.relay._gates["a"].listener.fileno())
+    bench.relay._loop.epoll = late  # type: ignore[assignment]
+    bench.relay._loop.call(lambda: None)  # the relay's thread has come around since
     with connect(port) as visitor:
         visitor.sendall(b"hello")
         visitor.shutdown(socket.SHUT_WR)
