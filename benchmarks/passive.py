@@ -32,7 +32,7 @@ from benchmarks.compare import Row, show
 from benchmarks.machine import compiled, wait_for_quiet
 from benchmarks.relay_peers import started, words
 from frp_wrapper import FRPClient, FRPServer
-from frp_wrapper.metering import sockdiag
+from frp_wrapper.metering import sock_request
 from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
 
@@ -113,9 +113,9 @@ def refreshing(meter: PassiveMeter) -> Callable[[], float]:
 
 def bare(port: int) -> Callable[[], float]:
     """Ask what a meter asks, and throw the answer away."""
-    netlink, buffer = sockdiag._open(), bytearray(1 << 17)
-    request = sockdiag._leading_to([port], socket.AF_INET)
-    done = sockdiag._NLMSG_DONE.to_bytes(2, "little")
+    netlink, buffer = sock_request.open_netlink(), bytearray(1 << 17)
+    request = sock_request.leading_to([port], socket.AF_INET)
+    done = sock_request.DONE.to_bytes(2, "little")
 
     def run() -> float:
         began = time.thread_time()

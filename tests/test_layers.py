@@ -62,6 +62,7 @@ ROWS = [
         "metering.connection",
         "metering.ledger",
         "metering.tcp_payload",
+        "metering.sock_message",
         "metering.connection_rates",
         "metering.usage",
         "metering.usage_file",
@@ -73,7 +74,7 @@ ROWS = [
         "lifeline",
         "monitoring.event_types",
     },
-    {"sidecar", "metering.sockdiag", "frp", "files"},
+    {"sidecar", "metering.sockdiag", "metering.sock_request", "frp", "files"},
     {"frp.supervisor", "frp.sidecar_process", "frp.frpc", "metering", "monitoring.monitor"},
     {"monitoring.web_api"},
     {

@@ -22,14 +22,8 @@ from frp_wrapper.frp.processes import FrpcProcess, socket_inodes
 from frp_wrapper.metering.foreign_books import Books
 from frp_wrapper.metering.foreign_held import Held, HeldSockets, since_boot
 from frp_wrapper.metering.ledger import Ledger
-from frp_wrapper.metering.sockdiag import (
-    DestroyEvents,
-    Dumper,
-    LostEventsError,
-    Sample,
-    SocketKey,
-    socket_key,
-)
+from frp_wrapper.metering.sock_message import Sample, SocketKey, socket_key
+from frp_wrapper.metering.sockdiag import DestroyEvents, Dumper, LostEventsError
 from frp_wrapper.monitoring.counters import default_counters
 
 __all__ = ["Destination", "ForeignMeter", "Routes"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from frp_wrapper.metering.ledger import Ledger, LiveConnection
-from frp_wrapper.metering.sockdiag import Sample, SocketKey
+from frp_wrapper.metering.sock_message import Sample, SocketKey
 from frp_wrapper.monitoring.counters import default_counters
 
 __all__ = ["Books"]

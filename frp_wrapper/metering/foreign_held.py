@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from frp_wrapper.metering.sockdiag import Sample, SocketKey
+from frp_wrapper.metering.sock_message import Sample, SocketKey
 
 __all__ = ["Held", "HeldSockets", "since_boot"]
 

@@ -16,15 +16,9 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from frp_wrapper.metering.ledger import Ledger, LiveConnection
-from frp_wrapper.metering.sockdiag import (
-    MAX_FILTERED_PORTS,
-    DestroyEvents,
-    Dumper,
-    LostEventsError,
-    Sample,
-    SocketKey,
-    socket_key,
-)
+from frp_wrapper.metering.sock_message import Sample, SocketKey, socket_key
+from frp_wrapper.metering.sock_request import MAX_FILTERED_PORTS
+from frp_wrapper.metering.sockdiag import DestroyEvents, Dumper, LostEventsError
 from frp_wrapper.monitoring.counters import default_counters
 
 _INTERVAL = 1.0

@@ -6,113 +6,45 @@ group gives the last counters of every socket that closes.
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import ipaddress
 import socket
 import struct
-import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import NamedTuple
+from functools import partial
 
-from frp_wrapper.metering.tcp_payload import Counters, counters_of, payload_of_closed, payload_of_open
+from frp_wrapper.metering.sock_message import (
+    COOKIE,
+    COUNTERS_IN_INFO,
+    HEADER,
+    STATE,
+    Sample,
+    SocketKey,
+    counters_in,
+    info_of,
+    key_of,
+    layout_of,
+    open_sample,
+    sample_of,
+)
+from frp_wrapper.metering.sock_request import (
+    DONE,
+    ERROR,
+    FIN_WAIT2,
+    LISTEN,
+    MAX_FILTERED_PORTS,
+    TCP_DESTROY_GROUPS,
+    TIME_WAIT,
+    attach_filter,
+    leading_to,
+    open_netlink,
+    request,
+)
+from frp_wrapper.metering.tcp_payload import payload_of_closed
 
-_NETLINK_SOCK_DIAG = 4
-_SOCK_DIAG_BY_FAMILY = 20
-_REQUEST = 0x1
-_DUMP = 0x300
-_FIN_WAIT2, _TIME_WAIT = 1 << 5, 1 << 6
-_ANY_COOKIE = (0xFFFFFFFF, 0xFFFFFFFF)
-_NLMSG_ERROR = 2
-_NLMSG_DONE = 3
-_INET_DIAG_REQ_BYTECODE = 1
-_INET_DIAG_INFO = 2
-_BC_JMP = 1
-_BC_DEST_EQUAL = 12
-_TCP_DESTROY_GROUPS = 1 << 0 | 1 << 2
-"""IPv4 and IPv6. The socket must be bound to them: joining by option brings nothing."""
-_SO_ATTACH_FILTER = 26
-_LISTEN = 1 << 10
-_OPEN_STATES = 0xFFF & ~(_TIME_WAIT | _LISTEN)
-"""All but TIME_WAIT, whose sockets hold no counters any more, and LISTEN."""
-MAX_FILTERED_PORTS = 64
-"""More ports than this are sorted out here rather than by the kernel."""
-_SO_RCVBUFFORCE = 33
-_BUFFER, _LARGE_BUFFER = 1 << 20, 16 << 20
-"""Bytes in which events wait while we are kept from reading them; a closed socket takes one or two thousand."""
-_REQUEST_LAYOUT = struct.Struct("=IHHIIBBBBI4s16s16sIII")
-_HEADER = struct.Struct("=IH")
-_ATTRIBUTE = struct.Struct("=HH")
-_QUEUES = struct.Struct("=II")
+__all__ = ["DestroyEvents", "Dump", "Dumper", "LostEventsError"]
+
 _CODE = struct.Struct("=i")
-_COOKIE_AND_INODE = struct.Struct("=Q16xI")
-_COOKIE = 60
-"""Offset of the cookie in a message; the inode is the last of its fixed part."""
-_MESSAGE = 88
-"""Offset of the attributes: the netlink header and ``inet_diag_msg``."""
-_KEY, _KEY_SIZE = 20, 36
-"""Offset and size of ports and addresses, which follow each other."""
-_STATE, _AT_QUEUES = 17, 72
-_BYTES_IN_TCP_INFO, _BYTES_SIZE = 120, 16
-"""Where bytes acknowledged and received are: what is compared to find out whether a socket has moved any."""
-
-
-class SocketKey(bytes):
-    """What tells one TCP socket of this machine from all others: its two ports and addresses, as the kernel writes them."""
-
-    __slots__ = ()
-
-    @property
-    def source_port(self) -> int:
-        """The port at this end."""
-        return int.from_bytes(self[:2], "big")
-
-    @property
-    def destination_port(self) -> int:
-        """The port at the far end."""
-        return int.from_bytes(self[2:4], "big")
-
-    @property
-    def source(self) -> bytes:
-        """The address at this end, 16 bytes."""
-        return self[4:20]
-
-    @property
-    def destination(self) -> bytes:
-        """The address at the far end, 16 bytes."""
-        return self[20:]
-
-
-class Sample(NamedTuple):
-    """The counters of one socket: payload bytes that it sent (and that were acknowledged) and received."""
-
-    key: SocketKey
-    sent: int
-    received: int
-    cookie: int = 0
-    """The kernel's own number for the socket; no other ever gets it."""
-    inode: int = 0
-    """What ``/proc/PID/fd`` shows for it; 0 once its program has closed it."""
-    was_made: bool = True
-    """False for a connection that the other side never took."""
-
-
-def socket_key(local: str, remote: str) -> SocketKey:
-    """Give the key of a socket from its two ends, written ``address:port`` as Go does.
-
-    Raises:
-        ValueError: They are not addresses.
-    """
-    (source, source_port), (destination, destination_port) = _address(local), _address(remote)
-    return SocketKey(struct.pack(">HH", source_port, destination_port) + source + destination)
-
-
-def _address(text: str) -> tuple[bytes, int]:
-    host, _, port = text.rpartition(":")
-    address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    return address.packed.ljust(16, b"\0"), int(port)
 
 
 @dataclass(slots=True)
@@ -133,7 +65,7 @@ class Dumper:
     """
 
     def __init__(self) -> None:
-        self._socket = _open()
+        self._socket = open_netlink()
         self._buffer = bytearray(1 << 17)
         self._view = memoryview(self._buffer)
         self._words = self._view.cast("I")
@@ -171,7 +103,7 @@ class Dumper:
         """Give all sockets that lead to one of these ports, whether they have moved anything or not."""
         pieces = self._leading_to(ports, ipv6=ipv6)
         found = (
-            _open_sample(self._buffer, at, run.step)
+            open_sample(self._buffer, at, run.step)
             for piece in pieces
             for run in self._runs(piece)
             for at in run
@@ -181,12 +113,12 @@ class Dumper:
     def present(self, ports: Collection[int], *, ipv6: bool) -> set[SocketKey]:
         """Give all sockets that lead to one of these ports."""
         pieces = self._leading_to(ports, ipv6=ipv6)
-        return {_key(self._buffer, at) for piece in pieces for run in self._runs(piece) for at in run}
+        return {key_of(self._buffer, at) for piece in pieces for run in self._runs(piece) for at in run}
 
     def listening(self) -> set[tuple[int, bytes]]:
         """Give port and address of every listening socket; the address as the kernel writes it, 16 bytes."""
-        pieces = self._ask(_request(family, _LISTEN) for family in (socket.AF_INET, socket.AF_INET6))
-        keys = (_key(self._buffer, at) for piece in pieces for run in self._runs(piece) for at in run)
+        pieces = self._ask(request(family, LISTEN) for family in (socket.AF_INET, socket.AF_INET6))
+        keys = (key_of(self._buffer, at) for piece in pieces for run in self._runs(piece) for at in run)
         return {(key.source_port, key.source) for key in keys}
 
     def close(self) -> None:
@@ -195,23 +127,23 @@ class Dumper:
 
     def _leading_to(self, ports: Collection[int], *, ipv6: bool) -> Iterator[range]:
         families = (socket.AF_INET, socket.AF_INET6) if ipv6 else (socket.AF_INET,)
-        return self._ask(_leading_to(ports, family) for family in families)
+        return self._ask(leading_to(ports, family) for family in families)
 
     def _ask(self, requests: Iterable[bytes]) -> Iterator[range]:
         """Give where the answers lie in the buffer, piece by piece; each overwrites the one before.
 
         Where the first message begins, where the piece ends, and how long the first is: most often all are as long.
         """
-        for request in requests:
-            self._socket.send(request)
+        for question in requests:
+            self._socket.send(question)
             kind = 0
-            while kind != _NLMSG_DONE:
+            while kind != DONE:
                 size = self._socket.recv_into(self._buffer)
-                length, kind = _HEADER.unpack_from(self._buffer)
-                if kind == _NLMSG_ERROR:
+                length, kind = HEADER.unpack_from(self._buffer)
+                if kind == ERROR:
                     raise OSError(-_CODE.unpack_from(self._buffer, 16)[0], "sock_diag refuses the request")
-                if kind != _NLMSG_DONE:
-                    if _HEADER.unpack_from(self._buffer, size - length) != (length, kind):
+                if kind != DONE:
+                    if HEADER.unpack_from(self._buffer, size - length) != (length, kind):
                         size, kind = self._end(size)
                     yield range(0, size, length)
 
@@ -219,8 +151,8 @@ class Dumper:
         """Give where the last socket of a piece ends, whose messages are not alike, and what kind of message is the last."""
         at = kind = 0
         while at < size:
-            length, kind = _HEADER.unpack_from(self._buffer, at)
-            if kind == _NLMSG_DONE:
+            length, kind = HEADER.unpack_from(self._buffer, at)
+            if kind == DONE:
                 break
             at += length
         return at, kind
@@ -233,7 +165,7 @@ class Dumper:
             at = run[-1] + piece.step
             if at >= piece.stop:
                 return
-            piece = range(at, piece.stop, _HEADER.unpack_from(self._buffer, at)[0])
+            piece = range(at, piece.stop, HEADER.unpack_from(self._buffer, at)[0])
 
     def _alike(self, at: int, messages: range) -> int:
         """Count the messages up to the first that differs from the others in the word at this offset of the first."""
@@ -252,10 +184,10 @@ class Dumper:
         stop, step, at = (
             piece.stop >> 2,
             piece.step >> 2,
-            self._info_at.get(piece.step, 0) + 4 + _BYTES_IN_TCP_INFO,
+            self._info_at.get(piece.step, 0) + COUNTERS_IN_INFO,
         )
         words, acked = self._words, at >> 2
-        cookies = words[_COOKIE >> 2 : stop : step].tobytes()
+        cookies = words[COOKIE >> 2 : stop : step].tobytes()
         return cookies + words[acked:stop:step].tobytes() + words[acked + 2 : stop : step].tobytes()
 
     def _look_through(self, piece: range, told: dict[SocketKey, bytes], dump: Dump) -> bool:
@@ -264,11 +196,11 @@ class Dumper:
         for run in self._runs(piece):
             rest = run
             while rest:
-                info = _info(self._buffer, rest.start, rest.step)
+                info = info_of(self._buffer, rest.start, rest.step)
                 alike = 1 if info is None else self._alike(info, rest)
                 if info is not None:
                     self._info_at[rest.step] = info - rest.start
-                    self._compare(rest[:alike], _layout(rest.step, info - rest.start), told, dump)
+                    self._compare(rest[:alike], layout_of(rest.step, info - rest.start), told, dump)
                 rest = rest[alike:]
                 parts += 1
         return parts == 1 and dump.found - before == len(piece)
@@ -281,7 +213,7 @@ class Dumper:
         changed = [(number, counters) for number, (key, counters) in enumerate(rows) if get(key) != counters]
         dump.found += len(messages)
         for number, counters in changed:
-            sample = _open_sample(self._buffer, messages[number], messages.step)
+            sample = open_sample(self._buffer, messages[number], messages.step)
             if sample is None or sample.key not in told:
                 dump.found -= 1
             else:
@@ -299,10 +231,10 @@ class DestroyEvents:
     """
 
     def __init__(self) -> None:
-        self._socket = _open()
-        self._socket.bind((0, _TCP_DESTROY_GROUPS))
+        self._socket = open_netlink()
+        self._socket.bind((0, TCP_DESTROY_GROUPS))
         self._socket.setblocking(False)
-        self._questions = _open()
+        self._questions = open_netlink()
         self._buffer = bytearray(1 << 16)
 
     def fileno(self) -> int:
@@ -311,7 +243,7 @@ class DestroyEvents:
 
     def only(self, ports: Collection[int]) -> None:
         """Have the kernel drop the events of sockets that lead to other ports."""
-        _attach_filter(self._socket, ports if len(ports) <= MAX_FILTERED_PORTS else None)
+        attach_filter(self._socket, ports if len(ports) <= MAX_FILTERED_PORTS else None)
 
     def read(self) -> Sample | None:
         """Give the next event, None when there is none now.
@@ -331,10 +263,10 @@ class DestroyEvents:
                 if exc.errno == errno.ENOBUFS:
                     raise LostEventsError from exc
                 raise
-            found = _counters(self._buffer, 0, size)
+            found = counters_in(self._buffer, 0, size)
             if found is not None:
-                payload = payload_of_closed(found, partial(self._is_waiting, _key(self._buffer, 0)))
-                return _sample(self._buffer, 0, found, payload)
+                payload = payload_of_closed(found, partial(self._is_waiting, key_of(self._buffer, 0)))
+                return sample_of(self._buffer, 0, found, payload)
 
     def close(self) -> None:
         """Close the netlink sockets."""
@@ -345,114 +277,13 @@ class DestroyEvents:
         """Ask whether the kernel keeps the two ends of a socket in TIME_WAIT or FIN_WAIT2."""
         family = socket.AF_INET6 if any(key.source[4:]) else socket.AF_INET
         try:
-            self._questions.send(_request(family, _TIME_WAIT | _FIN_WAIT2, key=key))
+            self._questions.send(request(family, TIME_WAIT | FIN_WAIT2, key=key))
             answer = self._questions.recv(4096)
         except OSError:  # out of memory: as if it were not there, which it seldom is
             return False
-        _, kind = _HEADER.unpack_from(answer)
-        return kind != _NLMSG_ERROR and bool(1 << answer[_STATE] & (_TIME_WAIT | _FIN_WAIT2))
+        _, kind = HEADER.unpack_from(answer)
+        return kind != ERROR and bool(1 << answer[STATE] & (TIME_WAIT | FIN_WAIT2))
 
 
 class LostEventsError(Exception):
     """The kernel had no room for some events."""
-
-
-def _open() -> socket.socket:
-    if not sys.platform.startswith("linux"):
-        raise OSError(errno.EPROTONOSUPPORT, "only Linux has sock_diag")
-    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
-    try:
-        netlink.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _LARGE_BUFFER)
-    except OSError:  # only the administrator may have more than the system's limit
-        netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    netlink.settimeout(2.0)
-    return netlink
-
-
-def _leading_to(ports: Collection[int], family: int) -> bytes:
-    """Ask for the open sockets that lead to one of these ports."""
-    if len(ports) == 1:  # the kernel compares one port faster than by a filter
-        return _request(family, _OPEN_STATES, port=next(iter(ports)))
-    bytecode = _bytecode(ports) if len(ports) <= MAX_FILTERED_PORTS else b""
-    return _request(family, _OPEN_STATES, bytecode=bytecode)
-
-
-def _request(
-    family: int, states: int, *, bytecode: bytes = b"", port: int = 0, key: SocketKey | None = None
-) -> bytes:
-    """Ask for all sockets in these states, for those with this destination port, or for the one with this key."""
-    attribute = _ATTRIBUTE.pack(4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode if bytecode else b""
-    flags = _REQUEST | (_DUMP if key is None else 0)
-    ends = struct.pack(">HH32x", 0, port) if key is None else key
-    head = (_SOCK_DIAG_BY_FAMILY, flags, 1, 0, family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), 0)
-    size = _REQUEST_LAYOUT.size + len(attribute)
-    parts = (ends[:4], ends[4:20], ends[20:])
-    return _REQUEST_LAYOUT.pack(size, *head, states, *parts, 0, *_ANY_COOKIE) + attribute
-
-
-def _bytecode(ports: Collection[int]) -> bytes:
-    """Build a kernel filter: the destination port is one of these."""
-    code = b""
-    for port in ports:
-        test = struct.pack("=BBHBBH", _BC_DEST_EQUAL, 8, 12, 0, 0, port)
-        code = test + (struct.pack("=BBH", _BC_JMP, 4, 4 + len(code)) + code if code else b"")
-    return code
-
-
-def _attach_filter(netlink: socket.socket, ports: Collection[int] | None) -> None:
-    """Attach a classic BPF program that lets the events of these destination ports through; None: all."""
-    accept, drop = (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)
-    load_port = (0x28, 0, 0, 22)
-    if ports is None:
-        program = [accept]
-    else:
-        tests = [(0x15, len(ports) - number, 0, port) for number, port in enumerate(ports)]
-        program = [load_port, *tests, drop, accept] if ports else [drop]
-    code = b"".join(struct.pack("HBBI", *step) for step in program)
-    buffer = ctypes.create_string_buffer(code)
-    netlink.setsockopt(
-        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HxxxxxxQ", len(program), ctypes.addressof(buffer))
-    )
-
-
-def _open_sample(buffer: bytearray, offset: int, length: int) -> Sample | None:
-    found = _counters(buffer, offset, length)
-    return None if found is None else _sample(buffer, offset, found, payload_of_open(found))
-
-
-def _sample(buffer: bytearray, offset: int, found: Counters, payload: tuple[int, int]) -> Sample:
-    cookie, inode = _COOKIE_AND_INODE.unpack_from(buffer, offset + _COOKIE)
-    return Sample(_key(buffer, offset), *payload, cookie, inode, found.acked > 0)
-
-
-def _counters(buffer: bytearray, offset: int, length: int) -> Counters | None:
-    info = _info(buffer, offset, length)
-    if info is None:
-        return None
-    size, _ = _ATTRIBUTE.unpack_from(buffer, info)
-    queues = _QUEUES.unpack_from(buffer, offset + _AT_QUEUES)
-    return counters_of(buffer[offset + _STATE], queues, buffer, info + 4, size - 4)
-
-
-def _info(buffer: bytearray, offset: int, length: int) -> int | None:
-    """Find the attribute with the counters in a message."""
-    at = offset + _MESSAGE
-    end = offset + length
-    while at + 4 <= end:
-        size, kind = _ATTRIBUTE.unpack_from(buffer, at)
-        if kind == _INET_DIAG_INFO and size >= 4 + _BYTES_IN_TCP_INFO + _BYTES_SIZE:
-            return at
-        at += max(size, 4) + 3 & ~3
-    return None
-
-
-@lru_cache(maxsize=64)
-def _layout(length: int, info: int) -> struct.Struct:
-    """Describe a message whose counters are in the attribute at ``info``: its key and its counters."""
-    between = info + 4 + _BYTES_IN_TCP_INFO - _KEY - _KEY_SIZE
-    rest = length - info - 4 - _BYTES_IN_TCP_INFO - _BYTES_SIZE
-    return struct.Struct(f"={_KEY}x{_KEY_SIZE}s{between}x{_BYTES_SIZE}s{rest}x")
-
-
-def _key(buffer: bytearray, offset: int) -> SocketKey:
-    return SocketKey(buffer[offset + _KEY : offset + _KEY + _KEY_SIZE])

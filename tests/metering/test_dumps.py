@@ -14,7 +14,9 @@ import pytest
 from frp_wrapper.metering import passive
 from frp_wrapper.metering.ledger import Ledger
 from frp_wrapper.metering.passive import PassiveMeter
-from frp_wrapper.metering.sockdiag import MAX_FILTERED_PORTS, Dumper, SocketKey, socket_key
+from frp_wrapper.metering.sock_message import SocketKey, socket_key
+from frp_wrapper.metering.sock_request import MAX_FILTERED_PORTS
+from frp_wrapper.metering.sockdiag import Dumper
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has sock_diag")
 DONE = b"\3\0"

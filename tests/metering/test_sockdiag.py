@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from frp_wrapper.metering.sockdiag import DestroyEvents, Dumper, Sample, SocketKey, socket_key
+from frp_wrapper.metering.sock_message import Sample, SocketKey, socket_key
+from frp_wrapper.metering.sockdiag import DestroyEvents, Dumper
 from frp_wrapper.metering.tcp_payload import Counters, payload_of_closed, payload_of_open
 from tests.metering.sockets import RECEIVED, SENT, exchange, pair, reset
 
