@@ -40,7 +40,7 @@ __all__ = ["OutputParser", "Record", "StreamParser"]
 Record = dict[str, Any]
 Found = tuple[Template, dict[str, Any]]
 
-_MAX_DAMAGED_LINE = 16384
+_MAX_DAMAGED_LINE = 8192
 """Characters that are looked at of a line that does not begin with a header as frp writes it."""
 _MAX_MENDED = 4096
 """Characters of a message without a template, or without its header, that are looked at more closely."""
