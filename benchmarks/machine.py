@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import psutil
 NATIVE = Path(__file__).parent / "native"
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 """Those that we may use, before any of us is kept on one."""
+
+FEW_SOCKETS = 1000
 
 
 def compiled(name: str, folder: Path) -> Path | None:
@@ -70,3 +73,20 @@ def wait_for_quiet(seconds: float = 20.0, look: float = 0.5) -> bool:
         if machine_seconds() - before < 0.1 * look + 0.01:  # the kernel counts in hundredths of a second
             return True
     return False
+
+
+def wait_for_old_sockets(seconds: float = 75.0) -> None:
+    """Wait until the connections that have ended are out of the kernel's table, which takes a minute."""
+    deadline = time.monotonic() + seconds
+    while waiting_sockets() > FEW_SOCKETS and time.monotonic() < deadline:
+        time.sleep(1.0)
+
+
+def waiting_sockets() -> int:
+    """Give how many ended connections the kernel still keeps; 0 where it does not tell."""
+    try:
+        text = Path("/proc/net/sockstat").read_text("ascii")
+    except OSError:
+        return 0
+    found = re.search(r"^TCP: .*\btw (\d+)", text, re.MULTILINE)
+    return int(found[1]) if found else 0

@@ -2,7 +2,8 @@
 
 *Dumps*: ten thousand idle connections to one service. The meter brings its books to the present, beside a dump that is
 received but not read, and ``ss -tin``, whose lines about the same sockets are searched for addresses and counters; CPU
-time, that of ss included, in turns, eleven rounds, medians.
+time, that of ss included, in turns, eleven rounds, medians; after the connections of earlier benchmarks have left the
+kernel's table, which each of the three walks through.
 
 *Through real frp*: one client with two tunnels to services of their own, one metered, one not; the load is in C, each
 sample 0.3 seconds, in turns, the order shuffled in each of 60 rounds, medians. *Short connections* are counted by
@@ -29,7 +30,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.compare import Row, show
-from benchmarks.machine import compiled, wait_for_quiet
+from benchmarks.machine import compiled, wait_for_old_sockets, wait_for_quiet
 from benchmarks.relay_peers import started, words
 from frp_wrapper import FRPClient, FRPServer
 from frp_wrapper.metering import sock_request
@@ -66,6 +67,7 @@ def service(load: Path) -> Iterator[int]:
 def dump_rows(load: Path) -> list[Row]:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     count = SOCKETS if limit == resource.RLIM_INFINITY else min(SOCKETS, limit - 100)
+    wait_for_old_sockets()
     with service(load) as port, started([str(load), "hold", str(port), str(count)]) as clients:
         words(clients)
         with following(clients.pid, port) as meter:
