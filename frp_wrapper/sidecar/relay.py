@@ -200,8 +200,8 @@ class Relay:
     def _run(self) -> None:
         while not self._stopping:
             self._loop.handle(self._serve(self._ready()))
-            self._tell()
             self._sweep()
+            self._tell()
         self._close_all()
 
     def _serve(self, ready: list[tuple[int, int]]) -> list[tuple[int, Handler, int]]:
