@@ -234,9 +234,11 @@ class ForeignMeter:
 
     def _on_closed(self, sample: Sample) -> None:
         self._nameless.pop(sample.key, None)
-        if self._books.end(sample) or self._held.note(sample, is_closed=True):
+        if self._books.end(sample):
+            self._names.pop(sample.key, None)  # the next connection with these ends gets a name of its own
+        elif self._books.amend(sample) or self._held.note(sample, is_closed=True):
             return
-        if sample.cookie in self._others:
+        elif sample.cookie in self._others:
             self._others.discard(sample.cookie)
         elif sample.cookie in self._passed_over:
             self._passed_over.remove(sample.cookie)

@@ -64,11 +64,17 @@ class Books:
         return entry is not None
 
     def end(self, sample: Sample) -> bool:
-        """Take in the last numbers of a socket; False: it does not count here."""
-        if (entry := self._open.pop(sample.cookie, None)) is not None:
+        """Take in the last numbers of a socket that was open; False: it does not count here as such."""
+        entry = self._open.pop(sample.cookie, None)
+        if entry is not None:
             _note(entry, sample)
             entry.ledger.closed(entry.connection)
-        elif (entry := self._vanished.pop(sample.cookie, None)) is not None:
+        return entry is not None
+
+    def amend(self, sample: Sample) -> bool:
+        """Take in the last numbers of a socket that had vanished; False: it is none of those."""
+        entry = self._vanished.pop(sample.cookie, None)
+        if entry is not None:
             entry.ledger.amend(entry.connection, sent=sample.received, received=sample.sent)
         return entry is not None
 

@@ -48,6 +48,9 @@ class HeldSockets:
 
     def hold(self, sample: Sample, *, is_ours: bool, is_closed: bool, was_away: bool) -> None:
         """Let one wait."""
+        before = self._held.pop(sample.key, None)
+        if before is not None:  # the kernel has used its ends again
+            self._give_up(before)
         self._held[sample.key] = Held(sample, since_boot(), is_ours, is_closed, was_away)
         if len(self._held) > _HELD:
             self._give_up(self._held.popitem(last=False)[1])

@@ -69,6 +69,7 @@ class Dumper:
         self._buffer = bytearray(1 << 17)
         self._view = memoryview(self._buffer)
         self._words = self._view.cast("I")
+        self._is_amid_an_answer = False
         self._idle: set[bytes] = set()
         """Pieces of the last look in which every socket was of interest, as `_signature` describes them."""
         self._info_at: dict[int, int] = {}
@@ -134,6 +135,12 @@ class Dumper:
 
         Where the first message begins, where the piece ends, and how long the first is: most often all are as long.
         """
+        if (
+            self._is_amid_an_answer
+        ):  # of a look that ended early: the kernel takes no other request before its end
+            self._socket.close()
+            self._socket = open_netlink()
+        self._is_amid_an_answer = True
         for question in requests:
             self._socket.send(question)
             kind = 0
@@ -146,6 +153,7 @@ class Dumper:
                     if HEADER.unpack_from(self._buffer, size - length) != (length, kind):
                         size, kind = self._end(size)
                     yield range(0, size, length)
+        self._is_amid_an_answer = False
 
     def _end(self, size: int) -> tuple[int, int]:
         """Give where the last socket of a piece ends, whose messages are not alike, and what kind of message is the last."""

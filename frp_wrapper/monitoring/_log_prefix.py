@@ -10,6 +10,7 @@ __all__ = ["Prefix", "peel", "without_joint", "without_label"]
 
 _ISO = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _ISO_ZONE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
+_ZONE = "(?:UTC|GMT|WET|WEST|CET|CEST|EET|EEST|MSK|IST|CST|HKT|SGT|JST|KST|AEST|AEDT|EST|EDT|CDT|MST|MDT|PST|PDT|BST)"
 _CLASSIC = (
     r"(?:[A-Z][a-z]{2} )?(?:[A-Z][a-z]{2}|\d{1,2}[月월]) {1,2}\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: \d{4})?"
 )
@@ -24,7 +25,7 @@ _TAGS = (
 _OTHERS = (  # a word is read from its start only: else a long one would take the square of its length
     r"\[pod/[^\]]{1,400}\] ",
     r"(?<![\w.@-])(?:\d{1,3}\|)?([\w.@-]{1,100}+) {0,40}+\| ?",
-    rf"({_ISO})(?: (?:UTC|GMT|[A-Z]{{2,3}}T)(?= ))?(?: \| (?:stdout|stderr) \|| (?:stdout|stderr)(?: [FP])?)? {{1,2}}",
+    rf"({_ISO})(?: {_ZONE}(?= ))?(?: \| (?:stdout|stderr) \|| (?:stdout|stderr)(?: [FP])?)? {{1,2}}",
 )
 _MARKS = (r"[ \t]{0,40}(?:[>*•-][ \t]{1,8}|[>`|]|\d{1,4}[.):][ \t]{1,8})",)
 _PART = re.compile("|".join((*_TAGS, *_OTHERS, *_MARKS)))

@@ -15,6 +15,7 @@ __all__ = ["code_of", "guess", "is_of_transport", "place", "program_of", "progra
 _PROGRAMS = {"client": "frpc", "visitor": "frpc", "health": "frpc", "server": "frps", "vhost": "frps"}
 """By the folder in the caller, where both programs print the same text."""
 _TRANSPORT = re.compile(r"\[(?:ERR|WARN)\] (?:yamux|frp)")
+_ELLIPSIS = re.compile(r"\.\.\.(?: |$)")
 _MAX_TEXT = 4096
 """Characters of a message without a template that are looked at."""
 _MAX_ERROR = 500
@@ -114,7 +115,7 @@ def _error_alone(record: dict[str, Any]) -> str | None:
 
 
 def _resembles(record: dict[str, Any], message: str, catalogue: Catalogue) -> bool:
-    begin = tidy(message[:_MAX_TEXT]).partition("...")[0].rstrip(" $>")
+    begin = _ELLIPSIS.split(tidy(message[:_MAX_TEXT]), maxsplit=1)[0].rstrip(" $>")
     found = catalogue.resemble(begin, record["level"], max(_MIN_START, min(_MIN_CUT, len(begin))))
     if found is None:
         return False

@@ -42,8 +42,9 @@ class Template:
     Args:
         row: A line of ``templates.jsonl``: ``template``, ``event``, ``program`` (None: both), and where they say anything
             ``level``, ``fields``, ``raw`` (printed without a header), ``named`` (a name stands before it), ``generic``
-            (others print it too), ``certain`` (short, and yet in real logs nobody else's), ``elsewhere`` (another event, by program or by a part of the caller), ``reason`` (where
-            the error text alone would mislead).
+            (others print it too), ``certain`` (others may, but real logs hold it as frp's, where no other is named as the
+            writer), ``elsewhere`` (another event, by program or by a part of the caller), ``reason`` (where the error text
+            alone would mislead).
     """
 
     __slots__ = (

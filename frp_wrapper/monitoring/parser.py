@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from frp_wrapper.monitoring._log_layout import (
     HEADER,
@@ -47,6 +47,8 @@ _MAX_MENDED = 4096
 _MAX_FOREIGN = 6
 """Records of other programs, in the layout of frp's, that may stand in a line before its first."""
 _COMPACT = "] [proxy] ["
+_MIN_LABELLED = 12
+"""Letters of a text that somebody has put a word before, before it is taken for frp's."""
 _MIN_WITHOUT_HEADER = 20
 """Letters of a message that is cut off, and has no header either, before it is taken for frp's."""
 _SEVERE_RAW = frozenset({
@@ -60,6 +62,24 @@ _BROKEN = " " * 8
 _MASK = re.compile(r"[xX*#.-]{3,40}")
 _REDACTED = re.compile(r"\[?([^\[\]]{0,40})\] ?(?=\[)")
 """A run id that somebody has made unreadable or cut, before the name of a tunnel."""
+
+
+class _Source(NamedTuple):
+    """Where a line without a header comes from.
+
+    Attributes:
+        owner: The program whose line it is, where that is known.
+        alone: Nothing follows it in its line.
+        is_others: A collector names another program as its writer.
+    """
+
+    owner: str | None
+    alone: bool
+    is_others: bool
+
+    def tells(self, template: Template) -> bool:
+        """Say whether the text of a template is enough to take a line for frp's."""
+        return template.is_telling and not (self.is_others and template.is_certain)
 
 
 class OutputParser:
@@ -280,15 +300,16 @@ class OutputParser:
             alone: Whether nothing follows it in its line; what stands before a header must be certain to be frp's.
         """
         owner = self.program or program_of_tag(prefix.tag)
+        source = _Source(owner, alone, is_others=owner is None and prefix.tag is not None)
         line = unquoted(line)
         if is_crash(line):
             record: Record | None = self._record("panic", None, "error", line)
         elif prefix.end and is_of_transport(line):
             record = self._record("transport_detail", None, "warning", line)
         else:
-            record = self._of_text(line, owner, alone)
-        if record is None and alone and (text := without_label(line)) is not None:
-            record = self._of_text(unquoted(text), owner, alone)
+            record = self._of_text(line, source)
+        if record is None and alone and len(text := without_label(line) or "") >= _MIN_LABELLED:
+            record = self._of_text(unquoted(text), source)
         if record is None and owner and alone:
             record = self._record("detail", None, "info", line)
         if record is not None:
@@ -296,20 +317,20 @@ class OutputParser:
             record["time"] = prefix.time
         return record
 
-    def _of_text(self, line: str, owner: str | None, alone: bool) -> Record | None:
-        return self._of_raw_template(line, owner, alone) or self._without_its_header(line, owner, alone)
+    def _of_text(self, line: str, source: _Source) -> Record | None:
+        return self._of_raw_template(line, source) or self._without_its_header(line, source)
 
-    def _of_raw_template(self, line: str, owner: str | None, alone: bool) -> Record | None:
+    def _of_raw_template(self, line: str, source: _Source) -> Record | None:
         text, raw = line.strip(" \t`"), self._catalogues.raw
         found = raw.find(text) or raw.find(text.removeprefix(_ERROR))
         if found is None:
             text = tidy(text[:_MAX_MENDED])
             found = raw.find(text)
-        if alone and (found is None or not found[0].is_telling):
+        if source.alone and (found is None or not found[0].is_telling):
             alike = raw.resemble(text, least=_MIN_WITHOUT_HEADER)
             if alike is not None and (found is None or alike[0].text.startswith(text)):
                 found = alike
-        if found is None or not (self._is_telling(found) or (owner and self._find(text) is None)):
+        if found is None or not (source.tells(found[0]) or self._is_of_error(found, text, source)):
             return None
         template, values = found
         level = "error" if template.event in _SEVERE_RAW else "info"
@@ -321,21 +342,22 @@ class OutputParser:
             record["reason"] = reason_of(template, record)
         return record
 
-    def _is_telling(self, found: Found) -> bool:
-        """Say whether a line without a header can only be frp's: by its text, or by the error that it quotes."""
-        template, values = found
-        if template.is_telling:
-            return True
-        quoted = self._catalogues.raw.find(values["error"]) if "error" in values else None
-        return quoted is not None and quoted[0].is_telling
+    def _is_of_error(self, found: Found, text: str, source: _Source) -> bool:
+        """Say whether a text that others print too is frp's: its writer is known, or the error in it is one of frp's."""
+        if self._find(text) is not None:  # it is a message that lost its header
+            return False
+        quoted = self._catalogues.raw.find(found[1].get("error", ""))
+        return source.owner is not None or (
+            quoted is not None and quoted[0].is_telling and not quoted[0].is_certain
+        )
 
-    def _without_its_header(self, line: str, owner: str | None, alone: bool) -> Record | None:
+    def _without_its_header(self, line: str, source: _Source) -> Record | None:
         ids = header_ids(line)
         message = tidy(line[ids.end() : ids.end() + _MAX_MENDED])
         found = self._look_up(message)[2]
-        if found is None and alone:
+        if found is None and source.alone:
             found = self._catalogues.messages.resemble(message, least=_MIN_WITHOUT_HEADER)
-        if found is None or not (owner or ids[1] or found[0].is_telling):
+        if found is None or not (source.owner or ids[1] or source.tells(found[0])):
             return None
         return self._with_header((None, found[0].level[0].upper(), None, ids[1]), message)
 

@@ -195,6 +195,7 @@ class Relay:
             self._run()
         except BaseException:  # noqa: BLE001 - whatever it is: a relay that only looks alive is worse than none
             traceback.print_exc()
+            self._tell()
             self._on_failure()
 
     def _run(self) -> None:
@@ -344,6 +345,7 @@ class Relay:
 
     def _close(self, link: Link, error: str | None, *, by_service: bool = False) -> None:
         link.gate.links.discard(link)
+        self._busy.discard(link)
         del self._links[link.descriptor], self._links[link.outgoing.fileno()]
         link.close(error)
         if link.counted:

@@ -149,6 +149,14 @@ def test_an_end_behind_the_last_sockets(dumper: Dumper) -> None:
         assert [sample.sent for sample in dumper.dump([pairs.port], told, ipv6=True).moved] == [3]
 
 
+def test_a_look_that_was_given_up(dumper: Dumper) -> None:
+    """What is left of the answer to a look that ended early is not taken for that to the next."""
+    with contextlib.closing(Pairs(150)) as pairs:
+        next(iter(dumper._leading_to([pairs.port], ipv6=False)))
+        assert len(dumper.samples([pairs.port], ipv6=False)) == 150
+        assert len(dumper.samples([pairs.port], ipv6=False)) == 150
+
+
 def test_sockets_of_no_interest_are_passed_over(dumper: Dumper) -> None:
     """Others' sockets to the same port are neither told nor counted, and what is gone is not found."""
     with contextlib.closing(Pairs(20)) as pairs:

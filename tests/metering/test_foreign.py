@@ -187,6 +187,34 @@ def test_connections_to_a_server(bench: Bench) -> None:
     eventually(lambda: not bench.meter.has_connection_to(bench.port, process))
 
 
+def test_a_name_is_of_one_connection() -> None:
+    """A later connection from the port of one that frpc had named counts where its own name says, not where that did."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as service,
+        closing(Bench(service.getsockname()[1])) as bench,
+    ):
+        bench.follow()
+        bench.meter.names_come = True
+        port = 0
+        for tunnel, books in (("a", bench.a), ("b", bench.b)):
+            with socket.socket() as visitor:
+                visitor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                visitor.bind(("127.0.0.1", port))
+                port = visitor.getsockname()[1]
+                visitor.connect(("127.0.0.1", bench.port))
+                visitor.sendall(b"hello")
+                with bench.meter._lock:
+                    bench.meter._dump()  # it is seen before it is named
+                bench.meter.name(f"127.0.0.1:{port}", f"127.0.0.1:{bench.port}", tunnel)
+                assert books.totals().open == 1
+                with service.accept()[0] as taken:
+                    assert taken.recv(5, socket.MSG_WAITALL) == b"hello"
+                # the service ends first, which leaves the visitor's port free at once
+                assert visitor.recv(1) == b""
+            eventually(lambda books=books: books.totals().open == 0)
+        assert (count(bench.a), count(bench.b)) == ((1, 5), (1, 5))
+
+
 def test_a_port_that_is_used_again(bench: Bench) -> None:
     """A connection from the port of one before, whose end has not been read yet, is a second one and no third."""
     bench.follow()

@@ -350,6 +350,34 @@ def test_an_ellipsis_ends_what_is_known() -> None:
     assert parse(line)["type"] == "client_connected"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Jul 01 10:00:00 host myapp[12]: EOF", "error: EOF", "Jul 01 10:00:00 host nginx[12]: reload success",
+        "Jul 01 10:00:00 host app[12]: stop success", "Jul 01 10:00:00 host caddy[12]: http: proxy error: context canceled",
+        "Jul 01 10:00:00 host caddy[12]: http: TLS handshake error from 203.0.113.5:17777: EOF",
+        "2026-06-30 00:18:15 POST /api/x",
+    ],
+)  # fmt: skip
+def test_lines_with_another_writer(line: str) -> None:
+    """What others print too is not frp's where another program is named, or somebody's word stands before it."""
+    assert OutputParser().parse_line(line) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("dial udp error: EOF", "nat_hole_failed"), ("proxy added: EOF", "tunnels_added")]
+)
+def test_a_message_with_a_short_error(text: str, kind: str) -> None:
+    """A message that lost its header is known as such, whatever error stands in it."""
+    assert parse(text, "frpc")["type"] == kind
+
+
+def test_dots_within_a_path() -> None:
+    """Three dots end what is known of a message only at the end of a word."""
+    line = "2026/07/01 10:00:00 [I] [root.go:1] start frpc service for config file [/etc/frp...d/a.ini] blah"
+    assert parse(line)["path"] == "/etc/frp...d/a.ini"
+
+
 def test_a_program_that_is_known_owns_its_lines() -> None:
     """When it is known whose output it is, a line without a header is its own."""
     assert holds(parse("some text", "frpc"), {"type": "detail", "program": "frpc"})

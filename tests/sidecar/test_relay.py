@@ -578,6 +578,23 @@ def test_an_event_of_a_closed_connection_is_not_taken_for_a_new_one(bench: Bench
     assert late.reported
 
 
+def test_who_is_closed_has_no_turn_any_more(bench: Bench) -> None:
+    """A connection that had more to do than fits in a turn, and is closed, is not served by its descriptor later."""
+    port = bench.serve(read_all)
+    with connect(port):
+        eventually(lambda: bench.count(Field.OPEN) == 1)
+        relay, left = bench.relay, list[int]()
+
+        def close_a_busy_one() -> None:
+            (link,) = set(relay._links.values())
+            relay._busy.add(link)
+            relay._close(link, None)
+            left.append(len(relay._busy))
+
+        relay._loop.call(close_a_busy_one)
+        assert left == [0]
+
+
 def test_news_come_in_parts(bench: Bench) -> None:
     """An answer has a bound; what does not fit into it comes with the next."""
     for number in range(5000):
