@@ -22,9 +22,9 @@ from frp_wrapper.frp.processes import FrpcProcess, socket_inodes
 from frp_wrapper.metering.foreign_books import Books
 from frp_wrapper.metering.foreign_held import Held, HeldSockets, since_boot
 from frp_wrapper.metering.ledger import Ledger
+from frp_wrapper.metering.losses import watch_losses
 from frp_wrapper.metering.sock_message import Sample, SocketKey, socket_key
 from frp_wrapper.metering.sockdiag import DestroyEvents, Dumper, LostEventsError
-from frp_wrapper.monitoring.counters import default_counters
 
 __all__ = ["Destination", "ForeignMeter", "Routes"]
 
@@ -98,18 +98,7 @@ class ForeignMeter:
         """Times that the kernel had to drop events; open connections were then found out by a dump."""
         self.unnamed_dropped = 0
         """Closed sockets to our services that frpc never named: other programs', or of health checks."""
-        default_counters.watch(
-            self,
-            "lost_events",
-            "frp_wrapper_kernel_events_lost_total",
-            "Times that the kernel had to drop news of closing sockets.",
-        )
-        default_counters.watch(
-            self,
-            "unnamed_dropped",
-            "frp_wrapper_sockets_unnamed_total",
-            "Closed sockets to ports of local services that frpc never named.",
-        )
+        watch_losses(self, "lost_events", "unnamed_dropped")
         self._wake_read, self._wake_write = os.pipe()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"frp-wrapper-foreign-{name}", daemon=True)

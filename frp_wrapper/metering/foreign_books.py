@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from frp_wrapper.metering.ledger import Ledger, LiveConnection
+from frp_wrapper.metering.losses import watch_losses
 from frp_wrapper.metering.sock_message import Sample, SocketKey
-from frp_wrapper.monitoring.counters import default_counters
 
 __all__ = ["Books"]
 
@@ -41,12 +41,7 @@ class Books:
         """Those that count as closed without the kernel's word, which may still come."""
         self.untold_ends = 0
         """Sockets that closed and whose last numbers the kernel has not told: what a look had shown before counts."""
-        default_counters.watch(
-            self,
-            "untold_ends",
-            "frp_wrapper_socket_ends_untold_total",
-            "Sockets that closed and whose last numbers the kernel has not told.",
-        )
+        watch_losses(self, "untold_ends")
 
     def open(self, ledger: Ledger, sample: Sample) -> None:
         """Let a socket count that is open."""

@@ -16,10 +16,10 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from frp_wrapper.metering.ledger import Ledger, LiveConnection
+from frp_wrapper.metering.losses import watch_losses
 from frp_wrapper.metering.sock_message import Sample, SocketKey, socket_key
 from frp_wrapper.metering.sock_request import MAX_FILTERED_PORTS
 from frp_wrapper.metering.sockdiag import DestroyEvents, Dumper, LostEventsError
-from frp_wrapper.monitoring.counters import default_counters
 
 _INTERVAL = 1.0
 """Seconds between dumps while connections are open."""
@@ -60,24 +60,7 @@ class PassiveMeter:
         """Closed sockets to our ports that frpc never named: other programs', or lines of frpc that were dropped."""
         self.untold_ends = 0
         """Sockets that closed and whose last numbers the kernel has not told: what a look had shown before counts."""
-        default_counters.watch(
-            self,
-            "untold_ends",
-            "frp_wrapper_socket_ends_untold_total",
-            "Sockets that closed and whose last numbers the kernel has not told.",
-        )
-        default_counters.watch(
-            self,
-            "lost_events",
-            "frp_wrapper_kernel_events_lost_total",
-            "Times that the kernel had to drop news of closing sockets.",
-        )
-        default_counters.watch(
-            self,
-            "unnamed_dropped",
-            "frp_wrapper_sockets_unnamed_total",
-            "Closed sockets to ports of local services that frpc never named.",
-        )
+        watch_losses(self, "untold_ends", "lost_events", "unnamed_dropped")
         self._wake_read, self._wake_write = os.pipe()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="frp-wrapper-passive", daemon=True)

@@ -135,9 +135,8 @@ class Dumper:
 
         Where the first message begins, where the piece ends, and how long the first is: most often all are as long.
         """
-        if (
-            self._is_amid_an_answer
-        ):  # of a look that ended early: the kernel takes no other request before its end
+        if self._is_amid_an_answer:
+            # of a look that ended early: the kernel takes no other request before its end
             self._socket.close()
             self._socket = open_netlink()
         self._is_amid_an_answer = True
@@ -189,12 +188,8 @@ class Dumper:
         Of numbers of 64 bits it has the lower half: nobody moves just 4 GiB in the time between two looks. That a
         hundred cookies stand where they stood shows that the messages are as long as they were.
         """
-        stop, step, at = (
-            piece.stop >> 2,
-            piece.step >> 2,
-            self._info_at.get(piece.step, 0) + COUNTERS_IN_INFO,
-        )
-        words, acked = self._words, at >> 2
+        words, stop, step = self._words, piece.stop >> 2, piece.step >> 2
+        acked = self._info_at.get(piece.step, 0) + COUNTERS_IN_INFO >> 2
         cookies = words[COOKIE >> 2 : stop : step].tobytes()
         return cookies + words[acked:stop:step].tobytes() + words[acked + 2 : stop : step].tobytes()
 

@@ -82,10 +82,8 @@ def guess(record: dict[str, Any], body: str, catalogue: Catalogue) -> bool:
     if message.startswith("goroutine ") and record["level"] == "error":
         record["type"] = "panic"
     elif "dashboard_api.go" in (record["caller"] or "") and message[:5] in ("", "/api/"):
-        record |= {
-            "type": "admin_access",
-            "path": message,
-        }  # what v0.25 printed besides, while it was looked for a fault
+        # v0.25 printed the paths of its requests bare, too
+        record |= {"type": "admin_access", "path": message}
     elif "log_writer.go" in (record["caller"] or "") or is_of_transport(body):
         record |= {"type": "transport_detail", "tunnel_id": None, "message": body}
     elif (event := _error_alone(record)) is not None:

@@ -42,14 +42,28 @@ class Template:
     Args:
         row: A line of ``templates.jsonl``: ``template``, ``event``, ``program`` (None: both), and where they say anything
             ``level``, ``fields``, ``raw`` (printed without a header), ``named`` (a name stands before it), ``generic``
-            (others print it too), ``certain`` (others may, but real logs hold it as frp's, where no other is named as the
+            (others print it too), ``likely`` (others print it too, but real logs hold it as frp's, where no other is named as the
             writer), ``elsewhere`` (another event, by program or by a part of the caller), ``reason`` (where the error text
             alone would mislead).
     """
 
     __slots__ = (
-        "_converted", "_fields", "_first", "_last", "_steps", "elsewhere", "event", "has_error", "is_certain", "is_generic", "is_named",
-        "level", "literal_size", "program", "reason", "text",
+        "_converted",
+        "_fields",
+        "_first",
+        "_last",
+        "_steps",
+        "elsewhere",
+        "event",
+        "has_error",
+        "is_generic",
+        "is_likely",
+        "is_named",
+        "level",
+        "literal_size",
+        "program",
+        "reason",
+        "text",
     )  # fmt: skip
 
     def __init__(self, row: Mapping[str, Any]) -> None:
@@ -60,7 +74,7 @@ class Template:
         self.elsewhere: Mapping[str, str] = row.get("elsewhere", {})
         self.reason: str | None = row.get("reason")
         self.is_generic = bool(row.get("generic"))
-        self.is_certain = bool(row.get("certain"))
+        self.is_likely = bool(row.get("likely"))
         self.is_named = bool(row.get("named")) or text.startswith(_NAME) or "tunnel_id" in fields
         self.has_error = "error" in fields or self.reason is not None
         for prefix in (_NAME, _FIRST_ERA):
@@ -83,7 +97,7 @@ class Template:
     @property
     def is_telling(self) -> bool:
         """Whether a message that matches can only be frp's, or is nearly always."""
-        return self.is_certain or (self.literal_size >= _MIN_LITERAL and not self.is_generic)
+        return self.is_likely or (self.literal_size >= _MIN_LITERAL and not self.is_generic)
 
     @property
     def has_values(self) -> bool:

@@ -79,7 +79,7 @@ class _Source(NamedTuple):
 
     def tells(self, template: Template) -> bool:
         """Say whether the text of a template is enough to take a line for frp's."""
-        return template.is_telling and not (self.is_others and template.is_certain)
+        return template.is_telling and not (self.is_others and template.is_likely)
 
 
 class OutputParser:
@@ -348,7 +348,7 @@ class OutputParser:
             return False
         quoted = self._catalogues.raw.find(found[1].get("error", ""))
         return source.owner is not None or (
-            quoted is not None and quoted[0].is_telling and not quoted[0].is_certain
+            quoted is not None and quoted[0].is_telling and not quoted[0].is_likely
         )
 
     def _without_its_header(self, line: str, source: _Source) -> Record | None:

@@ -250,6 +250,11 @@ class _ConnectCheck:
 
 def reset(end: socket.SocketType) -> None:
     """Close a connection by a reset: nobody shall take it for a clean end."""
+    make_abrupt(end)
+    end.close()
+
+
+def make_abrupt(end: socket.SocketType) -> None:
+    """Let a connection end by a reset when it is closed."""
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    end.close()

@@ -59,7 +59,7 @@ class Link:
 
     __slots__ = (
         "_closed_at", "_connect_seconds", "_desk", "_down", "_error", "_first_byte_seconds", "_opened_at",
-        "_received", "_sent", "_up", "_visitor", "closed", "counted", "descriptor", "done", "gate", "incoming", "opened", "outgoing", "peer",
+        "_received", "_sent", "_up", "_visitor", "counted", "descriptor", "done", "gate", "incoming", "opened", "outgoing", "peer",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +76,6 @@ class Link:
         self.incoming = incoming
         self.outgoing = outgoing
         self.peer = peer
-        self.closed = False
         self.counted = False
         self.done = False
         """Both directions have come to their end."""
@@ -151,10 +150,7 @@ class Link:
         return more
 
     def close(self, error: str | None) -> None:
-        """Close both sockets."""
-        if self.closed:
-            return
-        self.closed = True
+        """Close both sockets; once."""
         # true also when the clock is set meanwhile
         self._closed_at = self._opened_at + time.monotonic() - self.opened
         self._error = error

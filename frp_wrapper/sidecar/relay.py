@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import select
 import socket
-import struct
 import threading
 import time
 import traceback
@@ -16,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from frp_wrapper.sidecar.admission import Admission
-from frp_wrapper.sidecar.entrance import SWEEP, UNKNOWN, Entrance, Visit, reset
+from frp_wrapper.sidecar.entrance import SWEEP, UNKNOWN, Entrance, Visit, make_abrupt, reset
 from frp_wrapper.sidecar.event_loop import EventLoop, Handler
 from frp_wrapper.sidecar.gate import Gate
 from frp_wrapper.sidecar.health_checks import health_check
@@ -43,7 +41,6 @@ if hasattr(select, "epoll"):
     _OUTGOING = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     _ERROR = select.EPOLLERR
     _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-_RESET = struct.pack("ii", 1, 0)
 
 
 class Relay:
@@ -338,9 +335,8 @@ class Relay:
             link.gate.targets.turn()
         if by_service and link.counted and link.gate.is_open:
             self._slots.add(link.gate.slot, Field.ERRORS, 1)
-        for end in (link.incoming, link.outgoing):
-            with contextlib.suppress(OSError):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        make_abrupt(link.incoming)
+        make_abrupt(link.outgoing)
         self._close(link, error.strerror or str(error), by_service=by_service)
 
     def _close(self, link: Link, error: str | None, *, by_service: bool = False) -> None:
